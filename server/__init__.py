@@ -1,0 +1,1 @@
+"""Samsnakk: rooms around and with a patient. See docs/architecture.md for the floors."""

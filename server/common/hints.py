@@ -1,0 +1,83 @@
+"""Hints: «look again», never content and never a decision (law 4). Lost, doubled or reordered ones do no harm.
+
+A hint is told to this process at once and to the others through the channel layer, after the commit. In a server
+process the gateway binds a listener; elsewhere (commands, workers) the layer alone is used.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+log = structlog.get_logger(__name__)
+
+GROUP = "samsnakk.hints"
+Kind = Literal["room", "marks", "user", "session", "alert", "typing", "key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """`id` is the room, user, session, alert or key; `seq` the room's new head; `user` the one who types."""
+
+    kind: Kind
+    id: str
+    seq: int = 0
+    user: str = ""
+
+    def packed(self) -> list[str | int]:
+        return [self.kind, self.id, self.seq, self.user]
+
+
+def unpack(message: object) -> list[Hint]:
+    """Hints of one layer message; what does not look like hints is ignored (an older or newer process may send it)."""
+    found: list[Hint] = []
+    rows = message.get("hints", ()) if isinstance(message, dict) else ()
+    for row in rows:
+        if (
+            isinstance(row, list | tuple)
+            and len(row) == 4
+            and isinstance(row[0], str)
+            and isinstance(row[1], str)
+            and isinstance(row[2], int)
+            and isinstance(row[3], str)
+        ):
+            found.append(Hint(row[0], row[1], row[2], row[3]))  # type: ignore[arg-type]
+    return found
+
+
+Listener = Callable[[Sequence[Hint]], None]
+_listeners: list[Listener] = []
+_pending = threading.local()
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Let `listener` have this process's own hints; it must be safe to call from any thread. Returns the undo."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def hint(kind: Kind, target: UUID | str, *, seq: int = 0, user: UUID | str = "") -> None:
+    """Send a hint after the commit of the current transaction (at once when there is none)."""
+    one = Hint(kind, str(target), seq, str(user))
+    transaction.on_commit(lambda: send([one]), robust=True)
+
+
+def send(hints: Sequence[Hint]) -> None:
+    """Send now. Never raises: a hint that is lost is healed by the heartbeat."""
+    if _listeners:
+        for listener in list(_listeners):
+            listener(hints)
+        return
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async_to_sync(layer.group_send)(GROUP, {"type": "hints", "hints": [one.packed() for one in hints]})
+    except Exception as error:
+        log.warning("hint_lost", error=type(error).__name__)

@@ -1,0 +1,160 @@
+"""Django settings, derived from the typed environment in `env.py`; nothing is read from elsewhere."""
+
+import contextlib
+from typing import Any
+
+import dj_database_url
+
+from server.common.postgres import ImpatientConnection
+from server.common.logs import logging_config
+from server.settings.env import ROOT, read_environment
+
+ENV = read_environment()
+
+DEMO = ENV.mode == "demo"
+DEBUG = ENV.debug
+SECRET_KEY = ENV.secret_key or ("demo-only-signing-key-never-used-in-production" if DEMO else "")
+ALLOWED_HOSTS = ENV.allowed_hosts or (["*"] if DEMO else [])
+CSRF_TRUSTED_ORIGINS = ENV.trusted_origins
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "server.common",
+    "server.vault",
+    "server.audit",
+    "server.people",
+    "server.consent",
+    "server.notify",
+    "server.rooms",
+    "server.alerts",
+    "server.gateway",
+    "server.review",
+    "server.operate",
+]
+
+MIDDLEWARE = [
+    "server.common.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "server.urls"
+ASGI_APPLICATION = "server.asgi.application"
+APPEND_SLASH = False
+TEMPLATES: list[dict[str, Any]] = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {}},
+]
+
+# --- database: SQLite embedded, PostgreSQL in production -------------------------------------------
+DATABASES: dict[str, Any] = {}
+if ENV.database_url:
+    DATABASES["default"] = dj_database_url.parse(ENV.database_url)
+else:
+    with contextlib.suppress(OSError):  # an unwritable folder is told by the commands, in one line
+        ENV.var_dir.mkdir(parents=True, exist_ok=True)
+    DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(ENV.var_dir / "samsnakk.sqlite3")}
+
+EMBEDDED = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+if EMBEDDED:
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        # Parameters travel apart from the statement, so a failing statement in the server's log carries none.
+        "server_side_binding": True,
+        "prepare_threshold": 3,
+        "connect_timeout": 3,
+        "application_name": "samsnakk",
+        "options": f"-c statement_timeout={int(ENV.db_timeout_s * 1000)} -c timezone=UTC",
+        "pool": {
+            "connection_class": ImpatientConnection,
+            "min_size": 1,
+            "max_size": ENV.db_pool + ENV.db_threads,
+            "timeout": 5,
+            "max_idle": 300,
+        },
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "people.User"
+KNOX_TOKEN_MODEL = "people.Session"  # noqa: S105 - a model's name
+
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": ENV.redis_url}], "prefix": "samsnakk"},
+    }
+    if ENV.redis_url
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
+}
+
+# --- time and language ------------------------------------------------------------------------------
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "nb"
+LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
+LOCALE_PATHS = [ROOT / "server" / "locale"]
+USE_I18N = True
+
+# --- HTTP ---------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+SECURE_SSL_REDIRECT = not DEMO
+SECURE_HSTS_SECONDS = 0 if DEMO else 63_072_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEMO
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+if ENV.behind_tls:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["server.people.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["server.common.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "server.common.pagination.KeyCursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "server.common.schema.Schema",
+    "DEFAULT_THROTTLE_CLASSES": ["server.common.throttling.ActThrottle", "server.common.throttling.LookThrottle"]
+    if ENV.throttle
+    else [],
+    "DEFAULT_THROTTLE_RATES": {"look": "6000/min", "act": "3000/min", "sign-in": "300/min"},
+    "EXCEPTION_HANDLER": "server.wiring.answer_problem",
+    "UNAUTHENTICATED_USER": None,
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Samsnakk",
+    "DESCRIPTION": "Rooms around and with a patient, under the patient's consent.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [],
+}
+
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging_config(level=ENV.log_level, style=ENV.log_format)

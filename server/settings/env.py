@@ -1,0 +1,64 @@
+"""What the environment may say, typed; anything wrong stops the start with one clear line."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Words = Annotated[list[str], NoDecode]
+
+
+class Environment(BaseSettings):
+    """Settings of one installation, read from environment variables of the same name in capitals."""
+
+    model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)
+
+    mode: Literal["demo", "production"] = "production"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    var_dir: Path = ROOT / "var"
+    database_url: str = ""
+    redis_url: str = ""
+    secret_key: str = ""
+    debug: bool = False
+    allowed_hosts: Words = []
+    trusted_origins: Words = []
+    behind_tls: bool = False
+    """A named proxy ends TLS and sets X-Forwarded-Proto; never set when clients reach the server directly."""
+    master_keys: str = ""
+    """`version:base64` pairs, separated by commas; the highest version encrypts."""
+    master_key_file: Path | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    db_threads: int = Field(default=8, ge=1, le=64)
+    """Database threads for sockets, each with one persistent connection."""
+    db_pool: int = Field(default=16, ge=2, le=200)
+    """Ceiling of pooled PostgreSQL connections for REST and workers in one process."""
+    db_timeout_s: float = Field(default=8.0, gt=0, le=60)
+    """A statement that has not answered by then is cut off and answered with 503."""
+
+    heartbeat_s: float = Field(default=15.0, gt=0, le=60)
+    hello_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    session_hours: int = Field(default=12, ge=1, le=24 * 90)
+    throttle: bool = True
+
+    @field_validator("allowed_hosts", "trusted_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [word for word in value.replace(",", " ").split() if word] if isinstance(value, str) else value
+
+
+def read_environment() -> Environment:
+    """Read and check the environment.
+
+    Raises SystemExit with one line per fault; values are never repeated, they may be secrets.
+    """
+    try:
+        return Environment()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SystemExit("samsnakk: the environment is not usable. " + "; ".join(lines)) from None
