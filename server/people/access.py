@@ -1,0 +1,99 @@
+"""The guarded doors to patients and organisations."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+
+from server.common.errors import Forbidden, NotFound, Refusal
+from server.people.actors import Acting
+from server.people.models import (
+    Agreement,
+    AgreementParty,
+    Engagement,
+    Officer,
+    Patient,
+    Relation,
+)
+from server.people.periods import NOW, Moment
+
+
+def open_patient(acting: Acting, patient_id: UUID) -> Patient:
+    """The patient, for staff whose unit has a current relation; officers, administrators and patients see none.
+
+    Raises NotFound, the same for foreign, ended and missing; the refusal is recorded.
+    """
+    units = [acting.engagement.unit_id] if acting.engagement is not None else []
+    related = Relation.objects.current().filter(unit_id__in=units, patient_id=OuterRef("id"))
+    # One statement whether the patient is foreign or missing, so that time does not tell them apart.
+    found = next(
+        iter(Patient.objects.filter(id=patient_id).annotate(related=Exists(related))),
+        None,
+    )
+    if found is None or not found.related:  # type: ignore[attr-defined]
+        raise NotFound(
+            refusal=Refusal(
+                type="patient.viewed",
+                reason="no_relation",
+                subject_id=found.id if found is not None else None,
+                object_id=patient_id,
+            )
+        )
+    return found
+
+
+def require_staff(acting: Acting) -> Engagement:
+    """The engagement acted for.
+
+    Raises Forbidden `staff_only`, recorded.
+    """
+    if acting.engagement is None:
+        raise Forbidden(
+            code="staff_only",
+            refusal=Refusal(type="staff.required", reason="not_staff"),
+        )
+    return acting.engagement
+
+
+def agreement_between(controller_a: UUID, controller_b: UUID, at: Moment = NOW) -> bool:
+    """Whether the two controllers may share a room at `at` (L6): the same one, or both party to a current agreement."""
+    return controller_a == controller_b or Agreement.objects.current(at).between(controller_a, controller_b).exists()
+
+
+def agreeing_with(controller_id: UUID, at: Moment = NOW) -> set[UUID]:
+    """All controllers that `controller_id` may share a room with at `at`, itself included; one statement."""
+    shared = (
+        AgreementParty.objects.filter(controller_id=controller_id)
+        .filter(agreement_id__in=Agreement.objects.current(at).values("id"))
+        .values("agreement_id")
+    )
+    found = AgreementParty.objects.filter(agreement_id__in=shared).values_list("controller_id", flat=True)
+    return {controller_id, *found}
+
+
+def current_engagements(user_ids: Iterable[UUID], at: Moment = NOW) -> dict[UUID, Engagement]:
+    """Of each user the engagement that holds at `at`, with unit and controller; the earliest when there are several.
+
+    One statement. Users without one are absent.
+    """
+    rows = (
+        Engagement.objects.current(at)
+        .filter(user_id__in=list(user_ids), user__is_active=True)
+        .select_related("user", "unit__controller")
+        .order_by("valid_from", "id")
+    )
+    found: dict[UUID, Engagement] = {}
+    for row in rows:
+        found.setdefault(row.user_id, row)
+    return found
+
+
+def current_engagement(user_id: UUID, at: Moment = NOW) -> Engagement | None:
+    """The engagement of `user_id` that holds at `at`, or None."""
+    return current_engagements([user_id], at).get(user_id)
+
+
+def current_appointment(user_id: UUID, at: Moment = NOW) -> Officer | None:
+    """The appointment as privacy officer that holds at `at`, or None."""
+    rows = Officer.objects.current(at).filter(user_id=user_id).select_related("controller").order_by("valid_from", "id")
+    return rows.first()
