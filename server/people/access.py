@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from server.common.errors import Forbidden, NotFound, Refusal
 from server.people.actors import Acting
@@ -16,6 +16,7 @@ from server.people.models import (
     Relation,
 )
 from server.people.periods import NOW, Moment
+from server.people.sealed import number_index
 
 
 def open_patient(acting: Acting, patient_id: UUID) -> Patient:
@@ -97,3 +98,32 @@ def current_appointment(user_id: UUID, at: Moment = NOW) -> Officer | None:
     """The appointment as privacy officer that holds at `at`, or None."""
     rows = Officer.objects.current(at).filter(user_id=user_id).select_related("controller").order_by("valid_from", "id")
     return rows.first()
+
+
+def patients_of(acting: Acting) -> QuerySet[Patient]:
+    """Patients to whom the unit acted for has a current relation.
+
+    Raises Forbidden `staff_only`.
+    """
+    return Patient.objects.known_to(require_staff(acting).unit_id)
+
+
+def recheck_registered(acting: Acting, number: str) -> None:
+    """Whether what registering this number answered may be said again.
+
+    Raises NotFound when the relation has ended since; Forbidden `staff_only`.
+    """
+    if not patients_of(acting).filter(nin_index=number_index(number)).exists():
+        raise NotFound(refusal=Refusal(type="patient.viewed", reason="no_relation"))
+
+
+def directory(*, words: str, unit_id: UUID | None, role: str) -> QuerySet[Engagement]:
+    """Current staff whose name, role or unit has `words` in it, in a unit, in a role; empty arguments do not narrow."""
+    found = Engagement.objects.current().filter(user__is_active=True).select_related("user", "unit__controller")
+    for word in words.casefold().split():
+        found = found.filter(
+            Q(user__name_folded__contains=word) | Q(role_folded__contains=word) | Q(unit__name_folded__contains=word)
+        )
+    if unit_id is not None:
+        found = found.filter(unit_id=unit_id)
+    return found.filter(role_folded__contains=role.casefold()) if role else found

@@ -44,14 +44,7 @@ def actor_of(session: Session) -> Actor:
     """What the log says about who acts (L2). `session` comes from `authenticate_token` or `Session.objects.in_full`."""
     engagement, officer = session.engagement, session.officer
     if engagement is not None:
-        return Actor(
-            user_id=session.user_id,
-            unit_id=engagement.unit_id,
-            controller_id=engagement.unit.controller_id,
-            engagement_id=engagement.id,
-            role=engagement.role,
-            sign_in=session.sign_in,
-        )
+        return actor_for(engagement, sign_in=session.sign_in)
     return Actor(
         user_id=session.user_id,
         controller_id=officer.controller_id if officer is not None else None,
@@ -70,6 +63,24 @@ def acting_in(session: Session) -> Acting:
         patient=getattr(session.user, "patient", None),
         actor=actor_of(session),
         at=session.read_at,
+    )
+
+
+def acting_for(engagement: Engagement, *, sign_in: str, at: datetime) -> Acting:
+    """Somebody at work without a session: commands and the demo town. `engagement` has its unit at hand."""
+    actor = actor_for(engagement, sign_in=sign_in)
+    return Acting(engagement.user, None, engagement, None, None, actor, at)
+
+
+def actor_for(engagement: Engagement, *, sign_in: str) -> Actor:
+    """What the log says about somebody who acts for an engagement."""
+    return Actor(
+        user_id=engagement.user_id,
+        unit_id=engagement.unit_id,
+        controller_id=engagement.unit.controller_id,
+        engagement_id=engagement.id,
+        role=engagement.role,
+        sign_in=sign_in,
     )
 
 

@@ -4,6 +4,7 @@ Nothing here is deleted in the ordinary course: periods end, sessions end, and t
 """
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -133,11 +134,11 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_administrator = models.BooleanField(default=False)
     # There are no passwords (docs/decisions/0004-sessions.md), and sessions say when somebody signed in.
-    password = None  # type: ignore[assignment,misc]
+    password = None  # type: ignore[assignment]
     last_login = None
 
     USERNAME_FIELD = "username"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     objects = UserManager()
 
@@ -256,7 +257,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return (
             self.select_related("user__patient", "engagement__unit__controller", "officer__controller")
             .defer("user__patient__nin_sealed", "user__patient__nin_index")
-            .annotate(read_at=DatabaseNow())
+            .annotate(read_at=DatabaseNow())  # type: ignore[no-redef]
         )
 
     def live(self, at: Moment = NOW) -> "SessionQuerySet":
@@ -303,6 +304,9 @@ class Session(models.Model):
     end_reason = models.CharField(max_length=30, blank=True)
     last_seen_at = models.DateTimeField(db_default=Now())
     """To within ten minutes; over REST only."""
+
+    read_at: datetime
+    """The database's time when this row was read through `in_full`."""
 
     objects = SessionQuerySet.as_manager()
 

@@ -1,0 +1,126 @@
+"""Engagements and appointments: who works where, and who reviews."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from server.audit.actions import record
+from server.audit.entry import Actor, Entry
+from server.common.clock import now
+from server.common.errors import NotFound
+from server.common.hints import hint
+from server.people.actions.sessions import close_sessions
+from server.people.models import Controller, Engagement, Officer, Session, Unit, User
+from server.people.periods import NOW
+from server.people.ports import ACCESS_EFFECTS
+
+
+@transaction.atomic
+def engage(
+    *,
+    user: User,
+    unit: Unit,
+    role: str,
+    health_personnel: bool,
+    actor: Actor,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+) -> Engagement:
+    """Record that somebody works for a unit, from now unless told otherwise."""
+    engagement = Engagement.objects.create(
+        user=user,
+        unit=unit,
+        role=role,
+        health_personnel=health_personnel,
+        valid_from=valid_from or now(),
+        valid_to=valid_to,
+    )
+    record(Entry("engagement.begun", actor, object_id=engagement.id, record_ids=(user.id, unit.id)))
+    hint("user", user.id)
+    return engagement
+
+
+@transaction.atomic
+def end_engagement(*, engagement_id: UUID, actor: Actor, reason: str) -> None:
+    """End an engagement now: its sessions end and so does every access that rested on it, in this transaction.
+
+    `reason` is a code. Ending it again changes nothing. Raises NotFound when there is none.
+    """
+    engagement = Engagement.objects.select_for_update().filter(id=engagement_id).first()
+    if engagement is None:
+        raise NotFound
+    if engagement.ended_at is None:
+        engagement.ended_at = max(now(), engagement.valid_from)
+        engagement.save(update_fields=["ended_at"])
+    finish_engagement(engagement=engagement, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def finish_engagement(*, engagement: Engagement, actor: Actor, reason: str) -> bool:
+    """Let the end of an engagement take effect, once; False when it has already.
+
+    If we die before the commit nothing has happened, and the worker finds the engagement due again.
+    """
+    due = Engagement.objects.filter(id=engagement.id, effect_done_at=None)
+    if not due.update(effect_done_at=NOW):
+        return False
+    record(
+        Entry(
+            "engagement.ended",
+            actor,
+            object_id=engagement.id,
+            reason=reason,
+            record_ids=(engagement.user_id, engagement.unit_id),
+        )
+    )
+    close_sessions(Session.objects.filter(engagement_id=engagement.id), reason="engagement_ended", actor=actor)
+    ACCESS_EFFECTS().engagement_ended(engagement.id)
+    hint("user", engagement.user_id)
+    return True
+
+
+@transaction.atomic
+def appoint_officer(
+    *,
+    user: User,
+    controller: Controller,
+    actor: Actor,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+) -> Officer:
+    """Appoint a privacy officer of one controller (L6)."""
+    officer = Officer.objects.create(
+        user=user, controller=controller, valid_from=valid_from or now(), valid_to=valid_to
+    )
+    record(Entry("officer.appointed", actor, object_id=officer.id, record_ids=(user.id, controller.id)))
+    return officer
+
+
+@transaction.atomic
+def end_appointment(*, officer_id: UUID, actor: Actor, reason: str) -> None:
+    """End an officer's appointment and its sessions now. Raises NotFound; ending it again changes nothing."""
+    officer = Officer.objects.select_for_update().filter(id=officer_id).first()
+    if officer is None:
+        raise NotFound
+    if officer.ended_at is not None:
+        return
+    officer.ended_at = max(now(), officer.valid_from)
+    officer.save(update_fields=["ended_at"])
+    record(Entry("officer.ended", actor, object_id=officer.id, reason=reason))
+    close_sessions(Session.objects.filter(officer_id=officer.id), reason="engagement_ended", actor=actor)
+
+
+@transaction.atomic
+def deactivate_user(*, user_id: UUID, actor: Actor, reason: str) -> None:
+    """Close an account: nobody signs in with it, and its sessions end. Raises NotFound; doing it again is nothing."""
+    user = User.objects.select_for_update().filter(id=user_id).first()
+    if user is None:
+        raise NotFound
+    if not user.is_active:
+        return
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    record(Entry("user.deactivated", actor, object_id=user.id, reason=reason))
+    close_sessions(Session.objects.filter(user_id=user.id), reason="account_deactivated", actor=actor)
+    hint("user", user.id)

@@ -1,0 +1,139 @@
+"""`demo/sign-in`, `me`: who I am, for whom I act, what I may do."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware, get_token
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
+from rest_framework.views import APIView
+
+from server.people import actions
+from server.people.actors import Acting, acting, acting_in
+from server.people.api import shapes
+from server.people.authentication import COOKIE
+from server.people.decide import capabilities
+from server.people.demo import persona
+from server.people.models import Engagement, Session
+from server.people.names import display_names
+
+
+def me_shape(who: Acting) -> dict[str, Any]:
+    """The answer of `GET me`."""
+    assert who.session is not None, "REST acts in a session"
+    acted_for = who.engagement.id if who.engagement is not None else None
+    engagements = Engagement.objects.current(who.at).filter(user_id=who.user.id)
+    return dict(
+        shapes.MeOut(
+            {
+                "user": who.user.id,
+                "name": display_names([who.user.id]).get(who.user.id, ""),
+                "language": who.user.language,
+                "kind": who.kind,
+                "patient": who.patient.id if who.patient is not None else None,
+                "engagements": [
+                    shapes.engagement_shape(one, acted_for)
+                    for one in engagements.select_related("unit__controller").order_by("valid_from", "id")
+                ],
+                "appointment": who.officer,
+                "capabilities": capabilities(
+                    who.kind, health_personnel=who.engagement is not None and who.engagement.health_personnel
+                ),
+                "session": {
+                    "id": who.session.sid,
+                    "sign_in": who.session.sign_in,
+                    "level": who.session.level,
+                    "valid_until": who.session.valid_until,
+                },
+            }
+        ).data
+    )
+
+
+def set_cookies(request: Request, response: Response, session: Session, token: str) -> None:
+    """Let a browser carry the session: an HttpOnly cookie, and the CSRF cookie that its scripts read."""
+    secure = bool(settings.SESSION_COOKIE_SECURE)
+    response.set_cookie(COOKIE, token, expires=session.expiry, httponly=True, samesite="Strict", secure=secure)
+    get_token(request._request)
+    CsrfViewMiddleware(lambda _: HttpResponse()).process_response(request._request, response)
+
+
+class DemoSignIn(APIView):
+    """Sign in as one of the demo town's personas. Routed in demo mode only."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes: tuple[type[BaseThrottle], ...] = (ScopedRateThrottle,) if settings.ENV.throttle else ()
+    throttle_scope = "sign-in"
+
+    @extend_schema(
+        summary="Sign in as a demo persona",
+        request=shapes.SignInIn,
+        responses=shapes.SignedInOut,
+        auth=[],
+        examples=[OpenApiExample("Kari", value={"persona": "kari"}, request_only=True)],
+    )
+    def post(self, request: Request) -> Response:
+        asked = shapes.SignInIn(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user = persona(asked.validated_data["persona"])
+        session, token = actions.sign_in(user=user, method="demo")
+        cookie = asked.validated_data["cookie"]
+        response = Response(
+            {"token": None if cookie else token, "user": str(user.id)}, headers={"Cache-Control": "no-store"}
+        )
+        if cookie:
+            set_cookies(request, response, session, token)
+        return response
+
+
+class SignOut(APIView):
+    """End the session that this request travels in."""
+
+    @extend_schema(summary="Sign out", request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        who = acting(request)
+        assert who.session is not None
+        actions.end_session(session=who.session, reason="signed_out", actor=who.actor)
+        response = Response(status=status.HTTP_204_NO_CONTENT)
+        response.delete_cookie(COOKIE, samesite="Strict")
+        return response
+
+
+class Me(APIView):
+    """Who I am, for whom I act, what I may do."""
+
+    @extend_schema(summary="Who I am", responses=shapes.MeOut)
+    def get(self, request: Request) -> Response:
+        return Response(me_shape(acting(request)))
+
+    @extend_schema(
+        summary="Change my language",
+        request=shapes.MeIn,
+        responses=shapes.MeOut,
+        examples=[OpenApiExample("Nynorsk", value={"language": "nn"}, request_only=True)],
+    )
+    def patch(self, request: Request) -> Response:
+        asked = shapes.MeIn(data=request.data)
+        asked.is_valid(raise_exception=True)
+        who = acting(request)
+        actions.set_language(acting=who, language=asked.validated_data["language"])
+        return Response(me_shape(who))
+
+
+class ChooseEngagement(APIView):
+    """Act for another of one's own engagements from now on."""
+
+    @extend_schema(
+        summary="Choose the engagement to act for", request=shapes.EngagementChoiceIn, responses=shapes.MeOut
+    )
+    def post(self, request: Request) -> Response:
+        asked = shapes.EngagementChoiceIn(data=request.data)
+        asked.is_valid(raise_exception=True)
+        session = actions.choose_engagement(acting=acting(request), engagement_id=asked.validated_data["engagement"])
+        return Response(me_shape(acting_in(session)))
