@@ -13,6 +13,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 SILENT_BELOW_WARNING = (
     "django.db.backends",  # statements, with their parameters
+    "django.request",  # said once already, by the request line
     "asyncio",
     "daphne",
     "daphne.ws_protocol",

@@ -8,7 +8,16 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions as drf
 
-from server.common.errors import FieldError, Forbidden, Invalid, NotFound, Problem, TooMany, Unauthenticated, Unavailable
+from server.common.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -1,9 +1,13 @@
 """Rate limits per person: generous for people, tight enough for a runaway client."""
 
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:  # the framework loads this module while it loads its own views
+    from rest_framework.views import APIView
 
 
 class ActThrottle(UserRateThrottle):
@@ -11,7 +15,7 @@ class ActThrottle(UserRateThrottle):
 
     scope = "act"
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         return request.method in SAFE_METHODS or super().allow_request(request, view)
 
 
@@ -20,5 +24,5 @@ class LookThrottle(UserRateThrottle):
 
     scope = "look"
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         return request.method not in SAFE_METHODS or super().allow_request(request, view)

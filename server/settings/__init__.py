@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "server.gateway",
     "server.review",
     "server.operate",
+    "server.apps.WiringConfig",
 ]
 
 MIDDLEWARE = [

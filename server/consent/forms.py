@@ -1,0 +1,73 @@
+"""Consent forms: data and text, never code. A new version of a form is a new file entry; old bytes stay with the act."""
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+OSLO = ZoneInfo("Europe/Oslo")
+LANGUAGES = ("nb", "nn", "en")
+
+
+@functools.cache
+def form(form_id: str) -> dict[str, Any]:
+    """The form's data. Raises KeyError for an unknown form."""
+    return _forms()[form_id]
+
+
+@functools.cache
+def _forms() -> dict[str, dict[str, Any]]:
+    found = {}
+    for path in sorted((Path(__file__).parent / "forms").glob("*.json")):
+        data = json.loads(path.read_text())
+        found[data["id"]] = data
+    return found
+
+
+def all_forms() -> list[dict[str, Any]]:
+    return list(_forms().values())
+
+
+def purposes() -> dict[str, dict[str, str]]:
+    """Purpose code → words per language."""
+    words: dict[str, dict[str, str]] = form("room")["purposes"]
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a patient is shown: the first screen (at most 60 words and the names), the rest under «Mer»."""
+
+    form: str
+    version: int
+    language: str
+    first: str
+    more: str
+    yes: str
+    no: str
+
+    @property
+    def exact(self) -> str:
+        return f"{self.first}\n\n{self.more}"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.exact.encode()).hexdigest()
+
+
+def render(*, form_id: str, language: str, names: list[str], purpose: str, until: datetime | None) -> Text:
+    """Fill the form's text; `names` are one line each, `until` is shown as an Oslo date."""
+    data = form(form_id)
+    chosen = language if language in LANGUAGES else "nb"
+    words = data["texts"][chosen]
+    end = until.astimezone(OSLO).strftime("%d.%m.%Y") if until else "–"
+    first = words["first"].format(
+        names="\n".join(f"• {name}" for name in names) or "–",
+        purpose=data["purposes"].get(purpose, {}).get(chosen, purpose),
+        until=end,
+    )
+    return Text(form_id, data["version"], chosen, first, words["more"], words["yes"], words["no"])

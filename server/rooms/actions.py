@@ -1,0 +1,381 @@
+"""What people do with rooms. One transaction, one audit record; hints go out after the commit."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unavailable
+from server.common.hints import hint
+from server.common.ids import new_id
+from server.consent import actions as consents
+from server.consent.decide import Grant
+from server.consent.forms import purposes
+from server.consent.models import Consent
+from server.people.access import agreement_between, current_engagements, open_patient, require_staff
+from server.people.actors import Acting
+from server.people.models import Engagement, Patient
+from server.rooms import posting, timeline
+from server.rooms.access import open_room
+from server.rooms.models import EventType, Member, Participation, Room, RoomEvent, Span
+from server.rooms.permits import Permit
+from server.rooms.posting import Message, Post, Posted
+from server.rooms.settle import lock, settle
+from server.rooms.timeline import NewEvent, StaleEpoch
+from server.vault import actions as vault
+
+MAX_MEMBERS = 50
+TRIES = 4
+R = TypeVar("R")
+
+
+def decided_again(attempt: Callable[[], R]) -> R:
+    """Run `attempt`, which decides and acts, again when access changed between the two (law 2)."""
+    for _ in range(TRIES):
+        try:
+            return attempt()
+        except StaleEpoch:
+            continue
+    raise Unavailable
+
+
+@transaction.atomic
+def open_new_room(*, acting: Acting, patient_id: UUID, purpose: str, people: Sequence[UUID]) -> Room:
+    """Open a room, propose people and ask the patient, in one act (S2). One room per patient and purpose (S1): if there
+    is one, whoever opens it again asks to take part in it and learns nothing of it before the patient has answered.
+
+    Raises NotFound for a patient without a relation, Invalid for an unknown purpose or person, Conflict
+    (`no_agreement`, `patient_without_account`).
+    """
+    engagement = require_staff(acting)
+    patient = open_patient(acting, patient_id)
+    if purpose not in purposes():
+        raise Invalid(errors=[{"field": "purpose", "code": "invalid_choice", "detail": "Not a purpose of ours."}])
+    if patient.user_id is None:
+        raise Conflict(code="patient_without_account")
+    room = Room.objects.filter(patient=patient, purpose=purpose).first()
+    room = lock(room.id) if room is not None else _create_room(acting, engagement, patient, purpose)
+    _add_member(acting, room, engagement)
+    for one in _engaged(people, room):
+        _add_member(acting, room, one)
+    ask_for(acting=acting, room=room)
+    return room
+
+
+def _create_room(acting: Acting, engagement: Engagement, patient: Patient, purpose: str) -> Room:
+    room_id = new_id()
+    try:
+        with transaction.atomic():
+            room = Room.objects.create(
+                id=room_id,
+                patient=patient,
+                purpose=purpose,
+                home=engagement.unit.controller,
+                opened_by=acting.user,
+                key=vault.create_key(scope="room", owner=room_id),
+            )
+    except IntegrityError:  # somebody opened it in this moment
+        return lock(Room.objects.get(patient=patient, purpose=purpose).id)
+    assert patient.user_id is not None
+    member = Member.objects.create(
+        room=room,
+        user_id=patient.user_id,
+        state=Member.State.JOINED,
+        proposed_by=acting.user,
+        participation=Participation.FOLLOWING,
+    )
+    Span.objects.create(member=member, first=1)
+    opened = NewEvent(
+        EventType.ROOM_OPENED,
+        acting.user.id,
+        facts={
+            "patient": str(patient.user_id),
+            "purpose": purpose,
+            "home": str(room.home_id),
+            "participation": Participation.FOLLOWING,
+        },
+    )
+    timeline.write(room, [opened], head=timeline.move_head(room.id, by=1))
+    _record(acting, room, "room.opened", object_id=room.id, basis="relation")
+    hint("user", patient.user_id)
+    return room
+
+
+@transaction.atomic
+def propose(*, acting: Acting, room_id: UUID, user_id: UUID) -> Member:
+    """Propose a member of staff. They are told nothing before the patient's consent covers them (S3).
+
+    Raises NotFound, Forbidden, Invalid, Conflict (`no_agreement`, `room_full`).
+    """
+    room = lock_room(acting, room_id, act="member.proposed")
+    engagement = _engaged([user_id], room)[0]
+    member = _add_member(acting, room, engagement)
+    ask_for(acting=acting, room=room)
+    # Their unit may be covered already: then they join at once.
+    settle(room, actor=acting.actor, reason="consent")
+    return member
+
+
+def lock_room(acting: Acting, room_id: UUID, *, act: str) -> Room:
+    """The room, locked, for a member or for whoever asked for it.
+
+    Raises NotFound.
+    """
+    room = Room.objects.select_for_update(of=("self",)).filter(id=room_id).first()
+    if room is None:
+        raise NotFound(refusal=Refusal(act, "missing", room_id=room_id))
+    problem = _not_open(acting, room_id, act)
+    if problem is not None:
+        raise problem
+    return room
+
+
+def _not_open(acting: Acting, room_id: UUID, act: str) -> NotFound | None:
+    try:
+        open_room(acting, room_id, act=act)
+    except Forbidden:
+        return None  # asked for it and waits: may go on proposing
+    except NotFound as problem:
+        return problem
+    return None
+
+
+def _engaged(people: Sequence[UUID], room: Room) -> list[Engagement]:
+    """The engagement each proposed person would take part for.
+
+    Raises Invalid for whoever is not staff now, Conflict (`no_agreement`) across controllers without one (L6).
+    """
+    wanted = list(dict.fromkeys(people))
+    found = current_engagements(wanted)
+    unknown = [index for index, person in enumerate(wanted) if person not in found]
+    if unknown:
+        raise Invalid(
+            errors=[
+                {"field": f"propose.{index}", "code": "not_staff", "detail": "Nobody who works here now."}
+                for index in unknown
+            ]
+        )
+    for person in wanted:
+        if not agreement_between(room.home_id, found[person].unit.controller_id):
+            raise Conflict(
+                code="no_agreement",
+                refusal=Refusal("member.proposed", "no_agreement", room_id=room.id, subject_id=room.patient_id),
+            )
+    return [found[person] for person in wanted]
+
+
+def _add_member(acting: Acting, room: Room, engagement: Engagement) -> Member:
+    known = Member.objects.filter(room=room, user_id=engagement.user_id).first()
+    if known is not None and (known.state != Member.State.REMOVED or known.is_patient):
+        if known.state == Member.State.PROPOSED and engagement.user_id == acting.user.id:
+            known.proposed_by = acting.user  # they have now asked themselves
+            known.save(update_fields=["proposed_by"])
+        return known
+    if Member.objects.filter(room=room).exclude(state=Member.State.REMOVED).count() > MAX_MEMBERS:
+        raise Conflict(code="room_full")
+    member = known or Member(room=room, user_id=engagement.user_id)
+    member.engagement, member.state, member.proposed_by = engagement, Member.State.PROPOSED, acting.user
+    member.save()
+    proposed = NewEvent(
+        EventType.MEMBER_PROPOSED,
+        acting.user.id,
+        facts={"user": str(member.user_id), "unit": str(engagement.unit_id), "role": engagement.role},
+    )
+    head = timeline.move_head(room.id, by=1)
+    timeline.write(room, [proposed], head=head)
+    _record(acting, room, "member.proposed", object_id=member.user_id, basis="relation")
+    hint("room", room.id, seq=head)
+    return member
+
+
+def ask_for(*, acting: Acting, room: Room) -> Consent:
+    """Ask the patient for everybody whom the consent does not yet cover."""
+    return consents.ask(
+        acting=acting,
+        patient=room.patient,
+        room_id=room.id,
+        purpose=room.purpose,
+        grants=waiting(room.id),
+    )
+
+
+def waiting(room_id: UUID) -> list[Grant]:
+    """Members proposed and not joined, as grants to ask for."""
+    rows = Member.objects.filter(room_id=room_id, state=Member.State.PROPOSED).select_related("engagement")
+    return [
+        Grant(unit_id=member.engagement.unit_id, person_id=member.user_id)
+        for member in rows.order_by("id")
+        if member.engagement is not None
+    ]
+
+
+@transaction.atomic
+def remove(*, acting: Acting, room_id: UUID, member_id: UUID) -> None:
+    """The patient takes somebody out (which narrows the consent too), somebody leaves, or takes back a proposal.
+
+    Raises NotFound, Forbidden (`not_yours_to_remove`).
+    """
+    room = lock_room(acting, room_id, act="member.removed")
+    member = Member.objects.select_related("engagement").filter(id=member_id, room=room).first()
+    if member is None or member.is_patient or member.state == Member.State.REMOVED:
+        raise NotFound(refusal=Refusal("member.removed", "missing", room_id=room_id, subject_id=room.patient_id))
+    own_room = acting.patient is not None and acting.patient.id == room.patient_id
+    withdrawn_proposal = member.state == Member.State.PROPOSED and member.proposed_by_id == acting.user.id
+    if not own_room and member.user_id != acting.user.id and not withdrawn_proposal:
+        raise Forbidden(
+            code="not_yours_to_remove",
+            refusal=Refusal("member.removed", "not_yours", room_id=room_id, subject_id=room.patient_id),
+        )
+    was_in = member.state == Member.State.JOINED
+    member.state = Member.State.REMOVED
+    member.save(update_fields=["state"])
+    _record(acting, room, "member.removed", object_id=member.user_id, basis="self" if own_room else "membership")
+    left = []
+    if not was_in:
+        assert member.engagement is not None
+        facts = {
+            "user": str(member.user_id),
+            "unit": str(member.engagement.unit_id),
+            "role": member.engagement.role,
+            "reason": "removed",
+            "state": member.state,
+        }
+        left = [NewEvent(EventType.MEMBER_LEFT, acting.user.id, facts=facts)]
+    settle(room, actor=acting.actor, first=left, reason="removed" if own_room else "left")
+    consents.leave_out(acting=acting, room_id=room.id, person_id=member.user_id)
+
+
+@transaction.atomic
+def participate(*, acting: Acting, room_id: UUID, member_id: UUID, participation: str) -> Member:
+    """The patient takes part, follows, or stays away, whenever they like (S4).
+
+    Raises NotFound, Forbidden (`patient_only`).
+    """
+    room = lock_room(acting, room_id, act="participation.changed")
+    member = Member.objects.filter(id=member_id, room=room).exclude(state=Member.State.REMOVED).first()
+    if member is None:
+        raise NotFound(refusal=Refusal("participation.changed", "missing", room_id=room_id))
+    if not member.is_patient or member.user_id != acting.user.id:
+        raise Forbidden(code="patient_only", refusal=Refusal("participation.changed", "patient_only", room_id=room_id))
+    if member.participation == participation:
+        return member
+    member.participation = participation
+    member.save(update_fields=["participation"])
+    facts = {"user": str(member.user_id), "participation": participation}
+    _record(acting, room, "participation.changed", object_id=member.id, basis="self", detail=facts)
+    changed = NewEvent(EventType.PARTICIPATION, acting.user.id, facts=facts)
+    # The epoch rises so that no cached permit still says «follows» or «takes part».
+    settle(room, actor=acting.actor, first=[changed], reason="participation", access_changed=True)
+    return member
+
+
+def post(*, acting: Acting, room_id: UUID, message: Message) -> tuple[Posted, Permit]:
+    """Write a message (law 3). The hint goes out after the commit.
+
+    Raises NotFound (not sent, nobody has received it), Forbidden, Invalid, Conflict (`nobody_here`, `txn_id_reused`,
+    `ended`).
+    """
+
+    def attempt() -> tuple[Posted, Permit]:
+        permit = permit_to_post(acting, room_id, message)
+        posted = posting.write_one(Post(permit, acting.actor, message))
+        if posted.created:
+            posting.tell(room_id, posted.seq)
+        return posted, permit
+
+    return decided_again(attempt)
+
+
+def permit_to_post(acting: Acting, room_id: UUID, message: Message) -> Permit:
+    """The permit under which this message may be written now; raises as `post` does."""
+    try:
+        permit = open_room(acting, room_id, act="message.posted")
+    except NotFound:
+        ended = posting.received_before_end(room_id, acting.user.id, message.txn_id)
+        if ended is None:
+            raise
+        raise ended from None
+    posting.check(permit, message)
+    return permit
+
+
+def edit(*, acting: Acting, room_id: UUID, seq: int, body: str) -> RoomEvent:
+    """Correct one's own message by a new event; history is kept."""
+    problems = Message(txn_id="-", body=body).problems()
+    if problems:
+        raise Invalid(errors=problems)
+    return _amend(acting, room_id, seq, EventType.EDIT, body)
+
+
+def retract(*, acting: Acting, room_id: UUID, seq: int) -> RoomEvent:
+    """Take back one's own message by a new event; history is kept."""
+    return _amend(acting, room_id, seq, EventType.RETRACTION, None)
+
+
+def _amend(acting: Acting, room_id: UUID, seq: int, type_: EventType, body: str | None) -> RoomEvent:
+    name = f"message.{type_}"
+
+    @transaction.atomic
+    def attempt() -> RoomEvent:
+        permit = open_room(acting, room_id, act=name)
+        target = RoomEvent.objects.filter(room_id=room_id, seq=seq, type=EventType.MESSAGE).first()
+        if target is None or not permit.sees(seq):
+            raise NotFound(refusal=Refusal(name, "missing", room_id=room_id, subject_id=permit.patient_id))
+        if target.sender_id != acting.user.id:
+            raise Forbidden(
+                code="not_your_message",
+                refusal=Refusal(name, "not_yours", room_id=room_id, subject_id=permit.patient_id),
+            )
+        head = timeline.move_head(room_id, by=1, epoch=permit.epoch, fresh_until=permit.valid_until)
+        if RoomEvent.objects.filter(room_id=room_id, type=EventType.RETRACTION, facts__of=seq).exists():
+            raise Conflict(code="retracted")
+        event = NewEvent(type_, acting.user.id, facts={"of": seq}, body=body)
+        row = timeline.row_of(room_id, permit.key, event, head)
+        row.save(force_insert=True)
+        entry = Entry(
+            type=name,
+            actor=acting.actor,
+            subject_id=permit.patient_id,
+            room_id=room_id,
+            object_id=row.id,
+            purpose=permit.purpose,
+            basis=permit.basis,
+            record_ids=permit.record_ids,
+            detail={"seq": head, "of": seq},
+        )
+        record(entry)
+        hint("room", room_id, seq=head)
+        return row
+
+    return decided_again(attempt)
+
+
+def _record(
+    acting: Acting,
+    room: Room,
+    type_: str,
+    *,
+    object_id: UUID,
+    basis: str,
+    detail: dict[str, str] | None = None,
+) -> None:
+    record(
+        Entry(
+            type=type_,
+            actor=acting.actor,
+            subject_id=room.patient_id,
+            room_id=room.id,
+            object_id=object_id,
+            purpose=room.purpose,
+            basis=basis,
+            detail=detail or {},
+        )
+    )
+
+
+def recheck(*, acting: Acting, room_id: UUID) -> None:
+    """Before an old answer is given again: is the room still open to them? Raises NotFound, Forbidden."""
+    lock_room(acting, room_id, act="answer.repeated")

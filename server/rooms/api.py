@@ -1,0 +1,236 @@
+"""REST for rooms: parse, call, answer."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from server.common.errors import Conflict, Invalid
+from server.common.idempotency import idempotent
+from server.people.actors import acting
+from server.people.names import display_names
+from server.rooms import actions, looks, marks, overview
+from server.rooms import serializers as s
+from server.rooms.access import open_room
+from server.rooms.actions import Message
+from server.rooms.models import Room
+from server.rooms.permits import Permit
+from server.rooms.timeline import Want, read
+
+
+def heard(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+    """What the client said, checked; raises DRF's ValidationError."""
+    serializer = kind(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+class Rooms(generics.ListAPIView[Room]):
+    serializer_class = s.RoomView
+
+    @extend_schema(summary="My rooms", responses=s.RoomView(many=True))
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        me = acting(request)
+        page = self.paginate_queryset(overview.rooms_of(me)) or []
+        return self.get_paginated_response([s.room_view(card) for card in overview.cards(me, list(page))])
+
+    @extend_schema(
+        summary="Open a room: propose people and ask the patient in one call",
+        request=s.OpenRoom,
+        responses={201: s.RoomView},
+        examples=[
+            OpenApiExample(
+                "Kari opens a room for Are",
+                request_only=True,
+                value={
+                    "patient": "01890a5d-ac96-774b-bcce-b302099a8057",
+                    "purpose": "coordination",
+                    "propose": ["01890a5d-ac96-774b-bcce-b302099a8058"],
+                },
+            )
+        ],
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        me, said = acting(request), heard(s.OpenRoom, request.data)
+        room = actions.open_new_room(
+            acting=me, patient_id=said["patient"], purpose=said["purpose"], people=said["propose"]
+        )
+        return Response(_card(request, room), status=201)
+
+
+def _card(request: Request, room: Room) -> dict[str, Any]:
+    return s.room_view(overview.cards(acting(request), [room])[0])
+
+
+class OneRoom(APIView):
+    @extend_schema(summary="One room", responses=s.RoomView)
+    def get(self, request: Request, room_id: UUID) -> Response:
+        me = acting(request)
+        room = overview.rooms_of(me).filter(id=room_id).first()
+        found = overview.cards(me, [room]) if room is not None else []
+        if not found:
+            open_room(me, room_id, act="room.viewed")
+            raise Conflict(code="try_again")  # access came between the two questions
+        if found[0].permit is not None:
+            looks.record_look(me, found[0].permit, "room.viewed")
+        return Response(s.room_view(found[0]))
+
+
+class Members(APIView):
+    @extend_schema(summary="Who is here, and who is proposed", responses=s.MemberView(many=True))
+    def get(self, request: Request, room_id: UUID) -> Response:
+        permit = open_room(acting(request), room_id, act="members.viewed")
+        members = looks.members_of(permit)
+        names = display_names({member.user_id for member in members})
+        looks.record_look(acting(request), permit, "members.viewed")
+        return Response({"results": [s.member_view(member, names) for member in members], "next": None})
+
+    @extend_schema(
+        summary="Propose somebody; they are told nothing before the patient's consent covers them",
+        request=s.Propose,
+        responses={201: s.MemberView},
+    )
+    @idempotent
+    def post(self, request: Request, room_id: UUID) -> Response:
+        said = heard(s.Propose, request.data)
+        member = actions.propose(acting=acting(request), room_id=room_id, user_id=said["user"])
+        member.refresh_from_db()
+        return Response(s.member_view(member, display_names({member.user_id})), status=201)
+
+    def recheck(self, request: Request, room_id: UUID) -> None:
+        actions.recheck(acting=acting(request), room_id=room_id)
+
+
+class OneMember(APIView):
+    @extend_schema(
+        summary="The patient takes part, follows, or stays away", request=s.Participate, responses=s.MemberView
+    )
+    def patch(self, request: Request, room_id: UUID, member_id: UUID) -> Response:
+        said = heard(s.Participate, request.data)
+        member = actions.participate(
+            acting=acting(request), room_id=room_id, member_id=member_id, participation=said["participation"]
+        )
+        return Response(s.member_view(member, display_names({member.user_id})))
+
+    @extend_schema(summary="Take somebody out, leave, or take back a proposal", responses={204: None})
+    def delete(self, request: Request, room_id: UUID, member_id: UUID) -> Response:
+        actions.remove(acting=acting(request), room_id=room_id, member_id=member_id)
+        return Response(status=204)
+
+
+class Events(APIView):
+    @extend_schema(
+        summary="The timeline",
+        description="`after`: the oldest events after that seq; `before`: the newest before it; neither: the newest. "
+        "`next` goes on in the same direction.",
+        parameters=[s.PageQuery],
+        responses=s.EventPage,
+    )
+    def get(self, request: Request, room_id: UUID) -> Response:
+        said = heard(s.PageQuery, request.query_params)
+        after, before = said.get("after"), said.get("before")
+        if after is not None and before is not None and before <= after:
+            raise Invalid(errors=[{"field": "before", "code": "invalid", "detail": "Must lie beyond after."}])
+        page = looks.look(acting=acting(request), room_id=room_id, after=after, before=before, limit=said["limit"])
+        if after is not None and after > page.head:
+            raise Invalid(code="cursor_ahead")
+        return Response(
+            {
+                "results": [event.view(room_id) for event in page.events],
+                "next": _next(request, page, said) if page.more and page.events else None,
+                "head": page.head,
+            }
+        )
+
+
+def _next(request: Request, page: looks.Page, said: dict[str, Any]) -> str:
+    query = {"after": page.events[-1].seq} if "after" in said else {"before": page.events[0].seq}
+    if "after" in said and "before" in said:
+        query["before"] = said["before"]
+    query["limit"] = said["limit"]
+    return request.build_absolute_uri(request.path + "?" + "&".join(f"{k}={v}" for k, v in query.items()))
+
+
+class Messages(APIView):
+    @extend_schema(
+        summary="Write a message",
+        description="201 the event; 200 the same event on a retry; 409 `txn_id_reused` for another body.",
+        request=s.PostMessage,
+        responses={201: s.EventView, 200: s.EventView},
+        examples=[
+            OpenApiExample(
+                "A message",
+                request_only=True,
+                value={"txn_id": "b1d7", "body": "I can't on 11 Nov, can I change?", "kind": "text"},
+            )
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, room_id: UUID) -> Response:
+        said = heard(s.PostMessage, request.data)
+        message = Message(said["txn_id"], said["body"], said["kind"], said.get("reply_to"))
+        posted, permit = actions.post(acting=acting(request), room_id=room_id, message=message)
+        return Response(_event(permit, posted.seq), status=201 if posted.created else 200)
+
+    def recheck(self, request: Request, room_id: UUID) -> None:
+        actions.recheck(acting=acting(request), room_id=room_id)
+
+
+class Edit(APIView):
+    @extend_schema(summary="Correct one's own message", request=s.EditMessage, responses={201: s.EventView})
+    @idempotent
+    def post(self, request: Request, room_id: UUID, seq: int) -> Response:
+        said = heard(s.EditMessage, request.data)
+        row = actions.edit(acting=acting(request), room_id=room_id, seq=seq, body=said["body"])
+        return Response(_event(open_room(acting(request), room_id, act="events.viewed"), row.seq), status=201)
+
+    def recheck(self, request: Request, room_id: UUID, seq: int) -> None:
+        actions.recheck(acting=acting(request), room_id=room_id)
+
+
+class Retract(APIView):
+    @extend_schema(summary="Take back one's own message", request=None, responses={201: s.EventView})
+    @idempotent
+    def post(self, request: Request, room_id: UUID, seq: int) -> Response:
+        row = actions.retract(acting=acting(request), room_id=room_id, seq=seq)
+        return Response(_event(open_room(acting(request), room_id, act="events.viewed"), row.seq), status=201)
+
+    def recheck(self, request: Request, room_id: UUID, seq: int) -> None:
+        actions.recheck(acting=acting(request), room_id=room_id)
+
+
+def _event(permit: Permit, seq: int) -> dict[str, Any]:
+    """The sender's own event, as everybody gets it."""
+    chunk = read([Want(permit.room_id, after=seq - 1, upto=seq, limit=1)])[permit.room_id]
+    return chunk.events[0].view(permit.room_id)
+
+
+class Read(APIView):
+    @extend_schema(summary="I have read up to here; forward only", request=s.ReadUpTo, responses=s.ReceiptView)
+    def put(self, request: Request, room_id: UUID) -> Response:
+        said = heard(s.ReadUpTo, request.data)
+        permit = open_room(acting(request), room_id, act="read.marked")
+        if said["seq"] > permit.head:
+            raise Invalid(code="cursor_ahead")
+        marks.save([marks.Mark(permit.member_id, room_id, said["seq"], said["seq"])])
+        mine = [one for one in marks.receipts([room_id]).get(room_id, []) if one.user_id == permit.user_id]
+        return Response(_receipt(mine[0]))
+
+
+class AllReceipts(APIView):
+    @extend_schema(summary="Delivered and read, per member", responses=s.Receipts)
+    def get(self, request: Request, room_id: UUID) -> Response:
+        permit = open_room(acting(request), room_id, act="receipts.viewed")
+        found = marks.receipts([room_id]).get(room_id, [])
+        looks.record_look(acting(request), permit, "receipts.viewed")
+        return Response({"results": [_receipt(one) for one in found]})
+
+
+def _receipt(receipt: marks.Receipt) -> dict[str, Any]:
+    return {"user": str(receipt.user_id), "delivered": receipt.delivered, "read": receipt.read}

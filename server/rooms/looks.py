@@ -1,0 +1,111 @@
+"""Reading a room over REST: each page is one look, recorded (law 1), through the one door (law 5)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.people.actors import Acting
+from server.rooms import timeline
+from server.rooms.access import open_room
+from server.rooms.actions import decided_again
+from server.rooms.models import Member
+from server.rooms.permits import Permit
+from server.rooms.timeline import Happened, StaleEpoch, Want
+
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in `seq` order. `more` says that there are further ones in the direction asked for."""
+
+    events: list[Happened]
+    head: int
+    more: bool
+
+
+def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None, limit: int) -> Page:
+    """One page of the timeline: the oldest after `after`, or the newest before `before` (both exclusive).
+
+    Raises NotFound, Forbidden. The statement that reads begins after the permit's and sees its epoch, or all is decided
+    again; the look is on record before the answer.
+    """
+
+    def attempt() -> Page:
+        permit = open_room(acting, room_id, act="events.viewed")
+        want = Want(
+            room_id,
+            after=after if after is not None else 0,
+            upto=(before - 1) if before is not None else 2**62,
+            limit=limit + 1,
+            backwards=after is None,
+        )
+        chunk = timeline.read([narrowed(want, permit)])[room_id]
+        if chunk.epoch != permit.epoch or (permit.valid_until is not None and permit.valid_until <= chunk.at):
+            raise StaleEpoch
+        seen = [event for event in chunk.events if permit.sees(event.seq)]
+        more = len(chunk.events) > limit
+        events = seen[:limit] if after is not None else seen[-limit:]
+        with transaction.atomic():
+            record(_entry(acting, permit, events))
+        return Page(events, chunk.head, more)
+
+    return decided_again(attempt)
+
+
+def narrowed(want: Want, permit: Permit) -> Want:
+    """Leave out what lies before the first, or after the last, of what may be seen: pages then hold what they promise."""
+    low = min(first for first, _ in permit.spans) - 1
+    ends = [until for _, until in permit.spans]
+    high = None if None in ends else max(end for end in ends if end is not None) - 1
+    return Want(
+        want.room_id,
+        after=max(want.after, low),
+        upto=want.upto if high is None else min(want.upto, high),
+        limit=want.limit,
+        backwards=want.backwards,
+    )
+
+
+def _entry(acting: Acting, permit: Permit, events: list[Happened]) -> Entry:
+    return Entry(
+        type="events.viewed",
+        actor=acting.actor,
+        subject_id=permit.patient_id,
+        room_id=permit.room_id,
+        object_id=permit.room_id,
+        purpose=permit.purpose,
+        basis=permit.basis,
+        record_ids=permit.record_ids,
+        detail={"from": events[0].seq, "to": events[-1].seq} if events else {},
+    )
+
+
+def record_look(acting: Acting, permit: Permit, type_: str) -> None:
+    """Record a look at something of the room other than its timeline."""
+    with transaction.atomic():
+        record(
+            Entry(
+                type=type_,
+                actor=acting.actor,
+                subject_id=permit.patient_id,
+                room_id=permit.room_id,
+                object_id=permit.room_id,
+                purpose=permit.purpose,
+                basis=permit.basis,
+                record_ids=permit.record_ids,
+            )
+        )
+
+
+def members_of(permit: Permit) -> list[Member]:
+    """Everybody in the room, or proposed for it, as members may know."""
+    return list(
+        Member.objects.filter(room_id=permit.room_id)
+        .exclude(state=Member.State.REMOVED)
+        .select_related("engagement__unit__controller", "user")
+        .order_by("id")
+    )

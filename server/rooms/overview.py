@@ -1,0 +1,142 @@
+"""What a person sees of their rooms: a page of them costs a fixed number of statements, however many rooms it has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count, F, Q, QuerySet
+
+from server.consent.models import Consent, State
+from server.people.actors import Acting
+from server.people.hours import next_attended
+from server.people.names import display_names
+from server.rooms import permits
+from server.rooms.access import fits
+from server.rooms.models import EventType, Member, Room, RoomEvent
+from server.rooms.permits import Permit
+
+
+@dataclass(frozen=True, slots=True)
+class RoomCard:
+    """One room in a list. Whoever waits for the patient's answer sees neither head nor events (`waiting`)."""
+
+    room: Room
+    patient_name: str
+    permit: Permit | None
+    head: int
+    unread: int
+    last_type: str | None
+    last_at: datetime | None
+    consent_id: UUID | None
+    consent_state: str
+    next_attended: datetime | None
+    participation: str
+
+
+def rooms_of(acting: Acting) -> QuerySet[Room]:
+    """Rooms this person may list: their own, those they are in, and those they asked for and wait."""
+    mine = Member.objects.filter(user_id=acting.user.id)
+    if acting.engagement is not None:
+        waits = Q(state=Member.State.PROPOSED, proposed_by_id=acting.user.id)
+        mine = mine.filter(Q(state=Member.State.JOINED) | waits, engagement=acting.engagement)
+    else:
+        mine = mine.filter(state=Member.State.JOINED, engagement=None)
+    withdrawn = Consent.objects.filter(state=State.WITHDRAWN).values("room_id")
+    rooms = Room.objects.filter(id__in=mine.values("room_id")).select_related("patient")
+    return rooms if acting.engagement is None else rooms.exclude(id__in=withdrawn)
+
+
+def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:
+    """The rooms of one page, in the order given; rooms that are not (or no longer) this person's are left out."""
+    ids = [room.id for room in rooms]
+    mine = {
+        room_id: permit
+        for (room_id, _), permit in permits.load(ids, users=[acting.user.id]).items()
+        if fits(acting, permit)
+    }
+    consents = {row.room_id: row for row in Consent.objects.filter(room_id__in=ids)}
+    members = list(Member.objects.filter(room_id__in=ids).select_related("engagement__unit"))
+    waits = {
+        member.room_id
+        for member in members
+        if member.user_id == acting.user.id
+        and member.state == Member.State.PROPOSED
+        and member.proposed_by_id == acting.user.id
+    }
+    names = display_names({room.patient.user_id for room in rooms if room.patient.user_id})
+    unread = _unread(acting, list(mine))
+    last = {
+        row.room_id: row
+        for row in RoomEvent.objects.filter(room_id__in=list(mine), seq=F("room__head")).defer("sealed")
+    }
+    found = []
+    for room in rooms:
+        permit = mine.get(room.id)
+        if permit is None and room.id not in waits:
+            continue
+        consent, event = consents.get(room.id), last.get(room.id)
+        shown = event if permit is not None and event is not None and permit.sees(event.seq) else None
+        found.append(
+            RoomCard(
+                room=room,
+                patient_name=names.get(room.patient.user_id, "") if room.patient.user_id else "",
+                permit=permit,
+                head=permit.head if permit is not None else 0,
+                unread=unread.get(room.id, 0),
+                last_type=shown.type if shown else None,
+                last_at=shown.created_at if shown else None,
+                consent_id=consent.id if consent else None,
+                consent_state=_state_shown(consent, permit),
+                next_attended=_attended(room.id, members, acting) if permit is not None else None,
+                participation=_participation(room.id, members),
+            )
+        )
+    return found
+
+
+def _state_shown(consent: Consent | None, permit: Permit | None) -> str:
+    """To whoever waits, a consent that is in force for others is still only asked for."""
+    if consent is None:
+        return ""
+    if permit is None and consent.state == State.ACTIVE:
+        return State.REQUESTED
+    return consent.state
+
+
+def _participation(room_id: UUID, members: Sequence[Member]) -> str:
+    return next((one.participation for one in members if one.room_id == room_id and one.is_patient), "")
+
+
+def _attended(room_id: UUID, members: Sequence[Member], acting: Acting) -> datetime | None:
+    """When somebody else who works here is next at work (S10); UTC."""
+    moments = [
+        next_attended(member.engagement.unit.office_hours, acting.at)
+        for member in members
+        if member.room_id == room_id
+        and member.state == Member.State.JOINED
+        and member.engagement is not None
+        and member.user_id != acting.user.id
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _unread(acting: Acting, ids: list[UUID]) -> dict[UUID, int]:
+    """Messages by others beyond the read mark, within what may be seen, per room; one statement.
+
+    Served by the unique index on (room, seq).
+    """
+    rows = (
+        RoomEvent.objects.filter(  # one filter(): the conditions on spans must meet in one and the same span
+            Q(room__members__spans__until=None) | Q(room__members__spans__until__gt=F("seq")),
+            room_id__in=ids,
+            type=EventType.MESSAGE,
+            room__members__user_id=acting.user.id,
+            seq__gt=F("room__members__read"),
+            room__members__spans__first__lte=F("seq"),
+        )
+        .exclude(sender_id=acting.user.id)
+        .values("room_id")
+        .annotate(n=Count("id", distinct=True))
+    )
+    return {row["room_id"]: row["n"] for row in rows}

@@ -1,0 +1,231 @@
+"""Writing messages: the hot path. Three statements in one transaction: take numbers, insert events, insert the log."""
+
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from server.audit.actions import record_many
+from server.audit.entry import Actor, Entry
+from server.common.errors import Conflict, FieldError, Invalid, Problem, Refusal
+from server.common.hints import hint
+from server.common.ids import new_id
+from server.rooms import timeline
+from server.rooms.models import EventType, Member, Participation, Room, RoomEvent
+from server.rooms.permits import Permit
+from server.rooms.timeline import Happened, NewEvent, StaleEpoch
+from server.vault import actions as vault
+
+MAX_BODY = 10_000
+MAX_TXN = 64
+KINDS = ("text", "agreed")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What somebody wants to write. `txn_id` is the client's own name for it: a retry is the same act (law 3)."""
+
+    txn_id: str
+    body: str
+    kind: str = "text"
+    reply_to: int | None = None
+
+    def problems(self) -> list[FieldError]:
+        """What is wrong with it, per field; texts never repeat the value."""
+        found = []
+        if not self.body.strip():
+            found.append(("body", "blank", "Write something."))
+        elif len(self.body) > MAX_BODY:
+            found.append(("body", "too_long", f"At most {MAX_BODY} characters."))
+        if not 0 < len(self.txn_id) <= MAX_TXN or not self.txn_id.isprintable():
+            found.append(("txn_id", "invalid", f"1 to {MAX_TXN} printable characters."))
+        if self.kind not in KINDS:
+            found.append(("kind", "invalid_choice", "text or agreed."))
+        if self.reply_to is not None and not 0 < self.reply_to < 2**62:
+            found.append(("reply_to", "invalid", "The seq of a message in this room."))
+        return [{"field": name, "code": code, "detail": detail} for name, code, detail in found]
+
+    def canonical(self) -> str:
+        return json.dumps([self.kind, self.reply_to, self.body], ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message on its way, with the permit it was decided under."""
+
+    permit: Permit
+    actor: Actor
+    message: Message
+    event_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message that is committed. `created` is false for a retry. `at_head` tells a reader in this process that
+    nothing lies between."""
+
+    seq: int
+    event_id: UUID
+    created: bool
+
+
+class NotCommitted(Exception):
+    """The batch was rolled back as a whole; each post is to be written alone."""
+
+
+def check(permit: Permit, message: Message) -> None:
+    """Raises Invalid for a malformed message, Conflict (`nobody_here`) for one that nobody else could read."""
+    problems = message.problems()
+    if problems:
+        raise Invalid(errors=problems)
+    if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
+        raise nobody_here(permit)
+    if message.reply_to is not None and (message.reply_to > permit.head or not permit.sees(message.reply_to)):
+        raise Invalid(errors=[{"field": "reply_to", "code": "not_found", "detail": "No such message."}])
+
+
+def nobody_here(permit: Permit) -> Problem:
+    return Conflict(
+        code="nobody_here",
+        refusal=Refusal("message.posted", "nobody_here", room_id=permit.room_id, subject_id=permit.patient_id),
+    )
+
+
+def write(posts: Sequence[Post]) -> list[Posted]:
+    """Write checked posts in one transaction, each with its audit event.
+
+    Raises StaleEpoch when access changed since a permit was made, NotCommitted when a `txn_id` is taken; nothing is
+    written then (law 3: a unique violation rolls everything back, `head` too).
+    """
+    by_room: dict[UUID, list[Post]] = {}
+    for post in posts:
+        by_room.setdefault(post.permit.room_id, []).append(post)
+    events, entries, done = [], [], {}
+    try:
+        with transaction.atomic():
+            for room_id in sorted(by_room):  # law 5: several rooms are locked in id order
+                here = by_room[room_id]
+                ends = [end for end in (post.permit.writable_until for post in here) if end is not None]
+                head = timeline.move_head(
+                    room_id, by=len(here), epoch=here[0].permit.epoch, fresh_until=min(ends, default=None)
+                )
+                for offset, post in enumerate(here):
+                    seq = head - len(here) + 1 + offset
+                    done[post.event_id] = seq
+                    events.append(_row(post, seq))
+                    entries.append(_entry(post, seq))
+            RoomEvent.objects.bulk_create(events)
+            record_many(entries)
+    except IntegrityError:
+        raise NotCommitted from None
+    return [Posted(seq=done[post.event_id], event_id=post.event_id, created=True) for post in posts]
+
+
+def _row(post: Post, seq: int) -> RoomEvent:
+    message, permit = post.message, post.permit
+    event = NewEvent(
+        EventType.MESSAGE,
+        permit.user_id,
+        facts={"kind": message.kind, "reply_to": message.reply_to},
+        body=message.body,
+        txn_id=message.txn_id,
+        fingerprint=vault.fingerprint(permit.key, message.canonical()),
+        id=post.event_id,
+    )
+    return timeline.row_of(permit.room_id, permit.key, event, seq)
+
+
+def _entry(post: Post, seq: int) -> Entry:
+    permit = post.permit
+    return Entry(
+        type="message.posted",
+        actor=post.actor,
+        subject_id=permit.patient_id,
+        room_id=permit.room_id,
+        object_id=post.event_id,
+        purpose=permit.purpose,
+        basis=permit.basis,
+        record_ids=permit.record_ids,
+        detail={"seq": seq},
+    )
+
+
+def write_one(post: Post) -> Posted:
+    """Write one checked post; a follower who writes becomes active in the same transaction (S4).
+
+    Raises StaleEpoch; Conflict (`txn_id_reused`) for another body under a known `txn_id`.
+    """
+    try:
+        if post.permit.is_patient and post.permit.participation != Participation.ACTIVE:
+            return _write_and_take_part(post)
+        return write([post])[0]
+    except (NotCommitted, IntegrityError):
+        pass
+    known = earlier(post.permit.room_id, post.permit.user_id, post.message.txn_id)
+    if known is None:  # not the txn_id: let the caller see a fault of ours as one
+        raise Conflict(code="txn_id_reused")
+    expected = vault.fingerprint(post.permit.key, post.message.canonical())
+    if not hmac.compare_digest(bytes(known.fingerprint or b""), expected):
+        raise Conflict(code="txn_id_reused")
+    return Posted(seq=known.seq, event_id=known.id, created=False)
+
+
+def _write_and_take_part(post: Post) -> Posted:
+    permit = post.permit
+    with transaction.atomic():
+        head = timeline.move_head(
+            permit.room_id, by=2, epoch=permit.epoch, fresh_until=permit.writable_until, access_changed=True
+        )
+        room = Room.objects.get(id=permit.room_id)
+        Member.objects.filter(id=permit.member_id).update(participation=Participation.ACTIVE)
+        active = NewEvent(
+            EventType.PARTICIPATION,
+            permit.user_id,
+            facts={"user": str(permit.user_id), "participation": Participation.ACTIVE},
+        )
+        RoomEvent.objects.bulk_create([timeline.row_of(room.id, room.key, active, head - 1), _row(post, head)])
+        took_part = Entry(
+            type="participation.changed",
+            actor=post.actor,
+            subject_id=permit.patient_id,
+            room_id=permit.room_id,
+            object_id=permit.member_id,
+            purpose=permit.purpose,
+            basis=permit.basis,
+            detail={"participation": Participation.ACTIVE},
+        )
+        record_many([took_part, _entry(post, head)])
+    return Posted(seq=head, event_id=post.event_id, created=True)
+
+
+def earlier(room_id: UUID, user_id: UUID, txn_id: str) -> RoomEvent | None:
+    """A message of this sender that was committed under this `txn_id`."""
+    return RoomEvent.objects.filter(room_id=room_id, sender_id=user_id, txn_id=txn_id).first()
+
+
+def received_before_end(room_id: UUID, user_id: UUID, txn_id: str) -> Problem | None:
+    """For a retry after access ended: what to say if the first attempt was committed (law 3)."""
+    known = earlier(room_id, user_id, txn_id)
+    if known is None:
+        return None
+    return Conflict(
+        "The message was received before your access ended.",
+        code="ended",
+        refusal=Refusal("message.posted", "ended", room_id=room_id),
+    )
+
+
+def event_at(room_id: UUID, seq: int, permit: Permit) -> Happened | None:
+    """One event, if the permit sees it and access is as it was."""
+    chunk = timeline.read([timeline.Want(room_id, after=seq - 1, upto=seq, limit=1)]).get(room_id)
+    if chunk is None or chunk.epoch != permit.epoch:
+        raise StaleEpoch
+    return chunk.events[0] if chunk.events and permit.sees(seq) else None
+
+
+def tell(room_id: UUID, seq: int) -> None:
+    """Hint that a room has moved on, after the commit."""
+    hint("room", room_id, seq=seq)

@@ -1,0 +1,201 @@
+"""The append-only timeline: writing without holes (law 2) and reading in one statement (laws 4 and 5)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from server.common.clock import now_sql
+from server.common.ids import new_id
+from server.common.sql import rfc3339, time_in, time_out, uuid_in, uuid_out
+from server.rooms.models import EventType, Room, RoomEvent
+from server.vault import actions as vault
+from server.vault.errors import Unreadable
+
+PLACE = "room_event.sealed"
+
+
+class StaleEpoch(Exception):
+    """Access to the room has changed, or a permit has run out, since the write was decided: decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be written. `body` is content and is sealed; `facts` are identifiers and codes."""
+
+    type: EventType
+    sender_id: UUID | None
+    facts: dict[str, Any] = field(default_factory=dict)
+    body: str | None = None
+    txn_id: str | None = None
+    fingerprint: bytes | None = None
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event as read: `content` is what a client sees."""
+
+    seq: int
+    type: str
+    sender_id: UUID | None
+    created_at: datetime
+    content: dict[str, Any]
+
+    def view(self, room_id: UUID) -> dict[str, Any]:
+        """The contract's event."""
+        return {
+            "room": str(room_id),
+            "seq": self.seq,
+            "type": self.type,
+            "sender": str(self.sender_id) if self.sender_id else None,
+            "created_at": rfc3339(self.created_at),
+            "content": self.content,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Which events of a room to read: `after < seq <= upto`, at most `limit`, oldest first (newest first if
+    `backwards`)."""
+
+    room_id: UUID
+    after: int
+    limit: int
+    upto: int = 2**62
+    backwards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one statement found: the epoch and head it saw, the database's time, and the events in `seq` order."""
+
+    epoch: int
+    head: int
+    at: datetime
+    events: tuple[Happened, ...]
+
+
+def move_head(
+    room_id: UUID,
+    *,
+    by: int,
+    epoch: int | None = None,
+    fresh_until: datetime | None = None,
+    access_changed: bool = False,
+) -> int:
+    """Take `by` numbers: the new head, once this transaction commits. The row stays locked until then.
+
+    Raises StaleEpoch when the epoch is no longer `epoch`, or the database's time has reached `fresh_until`.
+    """
+    conditions, values = ["id = %s"], [uuid_in(room_id)]
+    parameters: list[Any] = [by, int(access_changed), *values]
+    if epoch is not None:
+        conditions.append("access_epoch = %s")
+        parameters.append(epoch)
+    if fresh_until is not None:
+        conditions.append(f"{now_sql()} < %s")
+        parameters.append(time_in(fresh_until))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE rooms_room SET head = head + %s, access_epoch = access_epoch + %s "  # noqa: S608 - no outside text
+            f"WHERE {' AND '.join(conditions)} RETURNING head",
+            parameters,
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise StaleEpoch
+    return int(row[0])
+
+
+def write(room: Room, events: Sequence[NewEvent], *, head: int) -> list[RoomEvent]:
+    """Insert `events` with the numbers that end at `head`, which `move_head` took in this transaction."""
+    first = head - len(events) + 1
+    rows = [row_of(room.id, room.key, event, first + offset) for offset, event in enumerate(events)]
+    RoomEvent.objects.bulk_create(rows)
+    return rows
+
+
+def row_of(room_id: UUID, key: UUID, event: NewEvent, seq: int) -> RoomEvent:
+    sealed = vault.seal(key, event.body, place=PLACE, row=event.id) if event.body is not None else None
+    return RoomEvent(
+        id=event.id,
+        room_id=room_id,
+        seq=seq,
+        type=event.type,
+        sender_id=event.sender_id,
+        facts=event.facts,
+        sealed=sealed,
+        txn_id=event.txn_id,
+        fingerprint=event.fingerprint,
+    )
+
+
+def read(wants: Iterable[Want]) -> dict[UUID, Chunk]:
+    """Epoch, head and events of several rooms, in one statement; rooms that do not exist are absent.
+
+    The caller compares the epoch with the one it decided under before it shows anything: a statement that began after
+    an access-ending commit sees that commit's epoch (law 5b).
+    """
+    parts, parameters = [], []
+    for want in wants:
+        order = "DESC" if want.backwards else "ASC"
+        parts.append(
+            "SELECT r.id, r.access_epoch, r.head, "  # noqa: S608 - no outside text
+            f"{now_sql()}, e.seq, e.type, e.sender_id, e.created_at, e.facts, e.sealed, e.id, r.key "
+            "FROM rooms_room r LEFT JOIN (SELECT * FROM rooms_roomevent WHERE room_id = %s AND seq > %s AND seq <= %s "
+            f"ORDER BY seq {order} LIMIT %s) e ON e.room_id = r.id WHERE r.id = %s"
+        )
+        room = uuid_in(want.room_id)
+        parameters += [room, want.after, want.upto, want.limit, room]
+    if not parts:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), parameters)
+        rows = cursor.fetchall()
+    vault.load_keys({uuid_out(row[11]) for row in rows})
+    found: dict[UUID, tuple[int, int, datetime, list[Happened]]] = {}
+    for room_id, epoch, head, at, seq, type_, sender, created_at, facts, sealed, id_, _key in rows:
+        room = uuid_out(room_id)
+        if room not in found:
+            found[room] = (epoch, head, time_out(at), [])
+        if seq is not None:
+            found[room][3].append(
+                Happened(
+                    seq=seq,
+                    type=type_,
+                    sender_id=uuid_out(sender) if sender else None,
+                    created_at=time_out(created_at),
+                    content=content_of(type_, facts, sealed, id_),
+                )
+            )
+    return {
+        room: Chunk(epoch, head, at, tuple(sorted(events, key=lambda one: one.seq)))
+        for room, (epoch, head, at, events) in found.items()
+    }
+
+
+def content_of(type_: str, facts: str | dict[str, Any], sealed: bytes | memoryview | None, id_: UUID | str) -> Any:
+    """What a client sees of an event; a text whose key is destroyed is said to be erased."""
+    content: dict[str, Any] = json.loads(facts) if isinstance(facts, str) else dict(facts)
+    if sealed is not None:
+        try:
+            content["body"] = vault.unseal(bytes(sealed), place=PLACE, row=uuid_out(id_))
+        except Unreadable:
+            content |= {"body": "", "erased": True}
+    return content
+
+
+def happened(row: RoomEvent) -> Happened:
+    """The client's view of a row at hand."""
+    return Happened(
+        seq=row.seq,
+        type=row.type,
+        sender_id=row.sender_id,
+        created_at=row.created_at,
+        content=content_of(row.type, row.facts, row.sealed, row.id),
+    )

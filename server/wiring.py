@@ -1,0 +1,90 @@
+"""Which port is bound to which implementation, and how failures become answers. Nothing else."""
+
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, transaction
+from django.http import HttpRequest, JsonResponse
+from rest_framework.response import Response
+
+from server.audit.actions import record
+from server.audit.entry import Actor, Entry
+from server.common import problems
+from server.common.errors import NotFound, Problem, Refusal
+from server.consent.ports import ROOM_EFFECTS
+from server.people.actors import acting
+from server.people.ports import ACCESS_EFFECTS
+from server.review.custody import KeyCustody
+from server.rooms.effects import ConsentInRooms, EngagementsInRooms
+from server.vault.ports import CUSTODY
+
+log = structlog.get_logger(__name__)
+
+NOBODY = Actor(user_id=None, role="nobody")
+
+
+def bind_ports() -> None:
+    """Bind every port; called once, when the operate app is ready."""
+    ROOM_EFFECTS.bind(ConsentInRooms())
+    ACCESS_EFFECTS.bind(EngagementsInRooms())
+    CUSTODY.bind(KeyCustody())
+
+
+def record_refusal(actor: Actor, refusal: Refusal) -> None:
+    """Put a refusal on record, after the rollback and before the answer (law 1).
+
+    Raises DatabaseError when the log cannot be written: then the answer is 503.
+    """
+    with transaction.atomic():
+        record(
+            Entry(
+                type=refusal.type,
+                actor=actor,
+                subject_id=refusal.subject_id,
+                room_id=refusal.room_id,
+                object_id=refusal.object_id,
+                outcome="refused",
+                reason=refusal.reason,
+                detail=refusal.detail,
+            )
+        )
+
+
+def answer_problem(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler: the refusal on record, then problem+json."""
+    request = context.get("request")
+    problem = problems.to_problem(error)
+    if problem is None:
+        log.error("request_failed", exc_info=error)
+        problem = problems.InternalProblem()
+    elif problem.refusal is not None and request is not None:
+        try:
+            record_refusal(_actor(request), problem.refusal)
+        except DatabaseError as failure:
+            problem = problems.to_problem(failure) or problems.InternalProblem()
+    return Response(
+        problems.document(problem, getattr(request, "request_id", "")),
+        status=problem.status,
+        headers=problems.headers(problem),
+        content_type=problems.MEDIA_TYPE,
+    )
+
+
+def _actor(request: Any) -> Actor:
+    try:
+        return acting(request).actor
+    except Problem:
+        return NOBODY
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Unknown paths answer as foreign ones do."""
+    return problems.answer(NotFound(), request)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    return problems.answer(problems.InternalProblem(), request)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return problems.answer(problems.to_problem(exception or Exception()) or Problem(code="malformed"), request)
