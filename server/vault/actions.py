@@ -126,7 +126,7 @@ def destroy_key(key: UUID, *, reason: str, actor: object) -> None:
     Raises DestructionRefused, Unreadable("unknown_key").
     """
     with transaction.atomic():
-        row = DataKey.objects.select_for_update().filter(id=key).defer("wrapped").first()
+        row = DataKey.objects.select_for_update(no_key=True).filter(id=key).defer("wrapped").first()
         if row is None:
             raise Unreadable("unknown_key", key=key)
         if row.destroyed_at is not None:

@@ -173,12 +173,12 @@ def _rewrap_batch(
 ) -> tuple[UUID, int, list[KeyFault]] | None:
     """Re-wrap the next keys behind `target`: (last id seen, how many, faults), or None at the end.
 
-    The row locks hold off a destruction of the same keys, which would otherwise be undone by our write. SQLite has none
-    and needs none: its transactions are IMMEDIATE.
+    The row locks hold off a destruction of the same keys, which would otherwise be undone by our write; rows that refer
+    to a key may still be written. SQLite has no such locks and needs none: its transactions are IMMEDIATE.
     """
     with transaction.atomic():
         behind = _behind(target) if after is None else _behind(target).filter(id__gt=after)
-        rows = list(behind.select_for_update().order_by("id")[:batch])
+        rows = list(behind.select_for_update(no_key=True).order_by("id")[:batch])
         if not rows:
             return None
         faults: list[KeyFault] = []
