@@ -1,0 +1,49 @@
+# Two commands: `make run` and `make test`. Git, make and Python 3.11 or newer are all they need.
+MODE := $(or $(MODE),demo)
+HOST := $(or $(HOST),127.0.0.1)
+PORT := $(or $(PORT),8000)
+export MODE HOST PORT
+# VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
+
+PY := .venv/bin/python
+VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
+
+.PHONY: help run test prove bench story lint format lock clean venv-run venv-dev
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: venv-run ## Serve the demo town (MODE, HOST, PORT, VAR_DIR, DATABASE_URL, REDIS_URL)
+	@exec $(PY) manage.py serve
+
+test: venv-dev ## Format, lint, types, imports, migrations; all tests on SQLite and on PostgreSQL with Redis
+	@exec $(PY) -m tools.check
+
+prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pytest
+	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove tests/prove -s $(ARGS)
+
+bench: venv-dev ## Speed and memory; ARGS go to the benchmark
+	@exec $(PY) -m bench $(ARGS)
+
+story: venv-run ## Play Are's story against the server that runs at HOST and PORT
+	@exec $(PY) manage.py story $(ARGS)
+
+lint: venv-dev ## Everything of `make test` but the tests
+	@exec $(PY) -m tools.check lint
+
+format: venv-dev ## Put code into shape
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+lock: ## Resolve pyproject.toml into requirements/ (ARGS=--upgrade takes newer versions)
+	$(VENV) lock $(ARGS)
+
+clean: ## Remove what was installed or cached; var/ (data) stays
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .checks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv-run:
+	$(VENV) run
+
+venv-dev:
+	$(VENV) dev

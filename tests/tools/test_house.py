@@ -1,0 +1,16 @@
+"""What the house says about files, where no linter says it."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [path for top in ("server", "tools", "bench") for path in sorted((ROOT / top).rglob("*.py"))]
+LONGEST = 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_are_short_and_named_for_what_they_hold(path: Path) -> None:
+    assert path.stem not in ("utils", "helpers", "misc", "signals")
+    if "migrations" not in path.parts:
+        assert len(path.read_text().splitlines()) <= LONGEST

@@ -1,0 +1,1 @@
+"""What `make` runs: the virtual environment, the checks, and real servers to test against."""
