@@ -31,7 +31,7 @@ def open_patient(acting: Acting, patient_id: UUID) -> Patient:
         iter(Patient.objects.filter(id=patient_id).annotate(related=Exists(related))),
         None,
     )
-    if found is None or not found.related:  # type: ignore[attr-defined]
+    if found is None or not found.related:
         raise NotFound(
             refusal=Refusal(
                 type="patient.viewed",

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 
 
-class FoldedField(models.CharField):  # type: ignore[type-arg]
+class FoldedField(models.CharField):
     """A case-folded copy of another field, for searching.
 
     SQLite folds ASCII only and PostgreSQL by its locale; Python folds «Øyvind» and «øyvind» alike on both. The copy is

@@ -27,7 +27,7 @@ def telephone(text: str) -> str:
         number = phonenumbers.parse(text, "NO")
     except phonenumbers.NumberParseException:
         raise Unusable("telephone number") from None
-    if not phonenumbers.is_valid_number(number):
+    if number.extension or not phonenumbers.is_valid_number(number):
         raise Unusable("telephone number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -257,7 +257,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return (
             self.select_related("user__patient", "engagement__unit__controller", "officer__controller")
             .defer("user__patient__nin_sealed", "user__patient__nin_index")
-            .annotate(read_at=DatabaseNow())  # type: ignore[no-redef]
+            .annotate(read_at=DatabaseNow())
         )
 
     def live(self, at: Moment = NOW) -> "SessionQuerySet":
@@ -333,8 +333,5 @@ class Session(models.Model):
     @property
     def valid_until(self) -> datetime:
         """The last moment this session can open a door, as known now; caches never outlive it (law 5)."""
-        bounds = [self.expiry]
-        for acted_for in (self.engagement, self.officer):
-            if acted_for is not None and acted_for.ends is not None:
-                bounds.append(acted_for.ends)
-        return min(bounds)
+        acted_for = [one.ends for one in (self.engagement, self.officer) if one is not None]
+        return min([self.expiry, *(ends for ends in acted_for if ends is not None)])

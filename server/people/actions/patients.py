@@ -51,7 +51,7 @@ def register_patient(
     """
     engagement = require_staff(acting)
     index = sealed.number_index(number)
-    patient = Patient.objects.filter(nin_index=index).first()
+    patient = _registered(index)
     if patient is None:
         try:
             with transaction.atomic():  # two who register one number at once: one wins, the other records a relation
@@ -77,6 +77,10 @@ def register_patient(
     relation, is_new = _relate(engagement=engagement, patient=patient, kind=relation_kind, reason=reason)
     _record_relation("relation.recorded" if is_new else "patient.viewed", acting, relation)
     return Registered(patient, relation, created=False)
+
+
+def _registered(index: bytes) -> Patient | None:
+    return Patient.objects.filter(nin_index=index).first()
 
 
 @transaction.atomic

@@ -85,11 +85,12 @@ class PatientIn(serializers.Serializer[Any]):
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `actions.register_patient`."""
         data = dict(self.validated_data)
-        relation = data.pop("relation")
+        relation, contact = data.pop("relation"), data.pop("safe_contact")
+        number = data.pop("national_identity_number")
         return {
             **data,
-            "number": data.pop("national_identity_number"),
-            "safe_contact": SafeContact(**data["safe_contact"]),
+            "number": number,
+            "safe_contact": SafeContact(**contact),
             "relation_kind": relation["kind"],
             "reason": relation["reason"],
         }
