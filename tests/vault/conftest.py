@@ -28,6 +28,8 @@ class FakeCustody:
 
     refusal: str | None = None
     failure: Exception | None = None
+    meanwhile: Callable[[], None] | None = None
+    """Run while the key's row is locked and already wiped, before the commit."""
     recorded: list[tuple[str, UUID, UUID, str, object]] = field(default_factory=list)
 
     def may_destroy(self, scope: str, owner: UUID) -> str | None:
@@ -36,6 +38,8 @@ class FakeCustody:
     def record_destruction(self, scope: str, owner: UUID, key: UUID, reason: str, actor: object) -> None:
         if self.failure is not None:
             raise self.failure
+        if self.meanwhile is not None:
+            self.meanwhile()
         self.recorded.append((scope, owner, key, reason, actor))
 
 

@@ -219,19 +219,20 @@ def test_the_cache_holds_under_threads() -> None:
     cache = KeyCache(bound=50)
     keys = [opened() for _ in range(100)]
 
-    def work(start: int) -> int:
-        found = 0
+    def work(start: int) -> bool:
+        right = True
         for step in range(3000):
-            key = keys[(start * 13 + step * 7) % 100]
-            if cache.find(key.id.bytes) is None:
-                cache.keep(OpenKey(key.id, bytes(32)), cache.clock())
-            elif step % 50 == 0:
-                cache.renew(key.id.bytes, cache.clock())
-                cache.drop(key.id.bytes)
+            key = keys[(start * 13 + step * 7) % (30 if step % 4 else 100)].id
+            found = cache.find(key.bytes)
+            if found is None:
+                cache.keep(OpenKey(key, bytes(32)), cache.clock())
             else:
-                found += 1
-        return found
+                right &= found.id == key
+            if step % 50 == 0:
+                cache.renew(key.bytes, cache.clock())
+                cache.drop(key.bytes)
+        return right
 
     with ThreadPoolExecutor(4) as pool:
-        assert all(found > 0 for found in pool.map(work, range(4)))
-    assert len(cache) <= 50
+        assert all(pool.map(work, range(4)))
+    assert 0 < len(cache) <= 50

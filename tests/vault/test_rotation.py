@@ -1,6 +1,8 @@
 """Rotation: everything stays readable, before, during and after; nothing is left under the old version."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +15,7 @@ from server.vault.actions import blind_index, check, create_key, destroy_key, ke
 from server.vault.errors import MasterKeyFault
 from server.vault.models import DataKey
 from server.vault.ring import demo_file
+from server.vault.upkeep import Progress
 from tests.vault.conftest import FakeCustody, SetRing
 
 
@@ -123,7 +126,8 @@ def test_destroyed_keys_stay_destroyed(set_ring: SetRing, custody: FakeCustody) 
     gone, kept = create_key(scope="room", owner=uuid4()), create_key(scope="room", owner=uuid4())
     destroy_key(gone, reason="retention", actor=None)
     set_ring(1, 2)
-    assert list(rotate())[-1].done == 1
+    last = list(rotate())[-1]
+    assert (last.done, last.total, last.failed) == (1, 1, ())
     found = check()
     assert (found.opened, found.destroyed, found.versions) == (1, 1, {2: 1})
     assert DataKey.objects.get(id=gone).wrapped is None
@@ -131,63 +135,97 @@ def test_destroyed_keys_stay_destroyed(set_ring: SetRing, custody: FakeCustody) 
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_rotation_waits_for_a_destruction_in_flight(set_ring: SetRing, custody: FakeCustody) -> None:
+    """Without the row lock it would write back, re-wrapped, what it had read before the destruction committed."""
+    gone, kept = create_key(scope="room", owner=uuid4()), create_key(scope="room", owner=uuid4())
+    set_ring(1, 2)
+
+    def run() -> Progress:
+        try:
+            return list(rotate())[-1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        running: list[Future[Progress]] = []
+
+        def meanwhile() -> None:
+            running.append(pool.submit(run))
+            with pytest.raises(TimeoutError):
+                running[0].result(0.3)
+
+        custody.meanwhile = meanwhile
+        destroy_key(gone, reason="retention", actor=None)
+        last = running[0].result(20)
+    assert last.failed == ()
+    assert DataKey.objects.get(id=gone).wrapped is None
+    assert DataKey.objects.get(id=kept).master_version == 2
+
+
+@pytest.mark.django_db
+def test_what_comes_in_under_the_old_version_meanwhile_is_taken_too(set_ring: SetRing) -> None:
+    """A transaction that chose its version before the rotation and committed after the rotation had passed its id."""
+    early, *_ = (create_key(scope="room", owner=uuid4()) for _ in range(3))
+    before = DataKey.objects.filter(id=early).values("wrapped", "master_version")[0]
+    set_ring(1, 2)
+    rotation = rotate(1)
+    next(rotation)
+    assert next(rotation).done == 1
+    DataKey.objects.filter(id=early).update(**before)
+    assert list(rotation)[-1].done == 4
+    assert versions() == [2]
+
+
+def repeat(act: Callable[[], bool], stop: threading.Event) -> None:
+    """In a thread: again and again until told to stop, or until the act says that there is no more to do."""
+    try:
+        while not stop.is_set() and act():
+            stop.wait(0.002)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_work_goes_on_during_rotation(set_ring: SetRing, custody: FakeCustody) -> None:
     """Readers, makers and a destroyer run against a rotation in small batches; afterwards one version is left."""
-    row = uuid4()
-    keys = [create_key(scope="room", owner=uuid4()) for _ in range(40)]
-    blobs = [seal(key, str(key), place="t.f", row=row) for key in keys]
+    row, stop = uuid4(), threading.Event()
+    sealed: dict[UUID, bytes] = {}
+    made: dict[UUID, bytes] = {}
+    for _ in range(40):
+        key = create_key(scope="room", owner=uuid4())
+        sealed[key] = seal(key, str(key), place="t.f", row=row)
     doomed = [create_key(scope="room", owner=uuid4()) for _ in range(10)]
     set_ring(1, 2)
-    stop = threading.Event()
-    wrong: list[BaseException] = []
-    made: list[tuple[UUID, bytes]] = []
-
-    def work(act: object) -> threading.Thread:
-        assert callable(act)
-
-        def run() -> None:
-            try:
-                while not stop.is_set() and act():
-                    stop.wait(0.002)
-            except BaseException as error:  # told by the test, whatever it is
-                wrong.append(error)
-            finally:
-                connection.close()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        return thread
 
     def read() -> bool:
-        for key, blob in zip(keys, blobs, strict=True):
+        for key, blob in sealed.items():
             actions._keys.drop(key.bytes)
             assert unseal(blob, place="t.f", row=row) == str(key)
         return True
 
     def make() -> bool:
         key = key_for(scope="subject", owner=uuid4())
-        made.append((key, seal(key, str(key), place="t.f", row=row)))
+        made[key] = seal(key, str(key), place="t.f", row=row)
         return True
 
     def destroy() -> bool:
-        if doomed:
-            destroy_key(doomed.pop(), reason="retention", actor=None)
+        destroy_key(doomed.pop(), reason="retention", actor=None)
         return bool(doomed)
 
-    threads = [work(read), work(make), work(destroy)]
-    try:
-        for _ in rotate(3):
-            stop.wait(0.005)
-    finally:
-        threads[2].join(20)
-        stop.set()
-        for thread in threads:
-            thread.join(20)
-    assert wrong == []
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(repeat, act, stop) for act in (read, make, destroy)]
+        try:
+            for _ in rotate(3):
+                stop.wait(0.005)
+            running[2].result(20)
+        finally:
+            stop.set()
+        for ended in running:
+            ended.result(20)
     list(rotate())  # a maker may have chosen its version just before the first batch was committed
     assert versions() == [2]
     actions.forget_keys()
     set_ring(2)
-    for key, blob in [*zip(keys, blobs, strict=True), *made]:
+    for key, blob in (sealed | made).items():
         assert unseal(blob, place="t.f", row=row) == str(key)
     assert check().destroyed == 10
