@@ -45,11 +45,11 @@ class OpenKey:
 
     __slots__ = ("_aead", "_material", "_subkeys", "_tail", "fresh_until", "id", "used")
 
-    def __init__(self, id: UUID, material: bytes) -> None:
-        self.id = id
+    def __init__(self, key: UUID, material: bytes) -> None:
+        self.id = key
         self._material = material
         self._aead = AESGCM(material)
-        self._tail = f"|{id}"
+        self._tail = f"|{key}"
         self._subkeys: dict[str, bytes] = {}
         self.fresh_until = 0.0
         """Seconds of the monotonic clock; owned by the cache."""

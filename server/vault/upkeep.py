@@ -12,6 +12,7 @@ from server.vault.models import DataKey, DataKeys
 from server.vault.ring import MasterKey, Ring, demo_materials, inspect, ring, weaknesses
 
 BATCH = 200
+_TABLE = "vault_datakey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _demo_faults(masters: Ring) -> list[str]:
 def _stored_faults(masters: Ring, *, production: bool) -> list[str]:
     faults = []
     try:
-        if DataKey._meta.db_table not in connection.introspection.table_names():
+        if _TABLE not in connection.introspection.table_names():
             return []  # before the first migration nothing is stored
         living = DataKey.objects.living()
         for version in living.order_by("master_version").values_list("master_version", flat=True).distinct():
