@@ -1,0 +1,1 @@
+"""What tests share: the environment, the database between tests, and small tools."""
