@@ -109,6 +109,9 @@ class SessionTokenScheme(OpenApiAuthenticationExtension):
     target_class = SessionTokenAuthentication
     name = ["bearer", "cookie"]
 
+    def get_security_requirement(self, auto_schema: object) -> list[dict[str, list[str]]]:
+        return [{name: []} for name in self.name]  # either; one dictionary would ask for both
+
     def get_security_definition(self, auto_schema: object) -> list[dict[str, str]]:
         return [
             {"type": "http", "scheme": "bearer", "description": "The session token."},

@@ -123,7 +123,8 @@ class Me(APIView):
         asked = shapes.MeIn(data=request.data)
         asked.is_valid(raise_exception=True)
         who = acting(request)
-        actions.set_language(acting=who, language=asked.validated_data["language"])
+        if "language" in asked.validated_data:
+            actions.set_language(acting=who, language=asked.validated_data["language"])
         return Response(me_shape(who))
 
 

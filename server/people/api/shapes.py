@@ -55,7 +55,7 @@ class EngagementChoiceIn(serializers.Serializer[Any]):
 
 
 class MeIn(serializers.Serializer[Any]):
-    language = serializers.ChoiceField(choices=Language.choices)
+    language = serializers.ChoiceField(choices=Language.choices, required=False)
 
 
 class SafeContactShape(serializers.Serializer[Any]):
