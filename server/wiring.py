@@ -3,14 +3,14 @@
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from rest_framework.response import Response
 
-from server.audit.actions import record
-from server.audit.entry import Actor, Entry
+from server.audit.entry import Actor
+from server.audit.refusals import record_refusal
 from server.common import problems
-from server.common.errors import NotFound, Problem, Refusal
+from server.common.errors import NotFound, Problem
 from server.consent.ports import ROOM_EFFECTS
 from server.people.actors import acting
 from server.people.ports import ACCESS_EFFECTS
@@ -28,26 +28,6 @@ def bind_ports() -> None:
     ROOM_EFFECTS.bind(ConsentInRooms())
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     CUSTODY.bind(KeyCustody())
-
-
-def record_refusal(actor: Actor, refusal: Refusal) -> None:
-    """Put a refusal on record, after the rollback and before the answer (law 1).
-
-    Raises DatabaseError when the log cannot be written: then the answer is 503.
-    """
-    with transaction.atomic():
-        record(
-            Entry(
-                type=refusal.type,
-                actor=actor,
-                subject_id=refusal.subject_id,
-                room_id=refusal.room_id,
-                object_id=refusal.object_id,
-                outcome="refused",
-                reason=refusal.reason,
-                detail=refusal.detail,
-            )
-        )
 
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response:

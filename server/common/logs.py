@@ -5,6 +5,7 @@ Tracebacks are rendered without the exception's message and without locals, beca
 """
 
 import logging
+import sys
 import traceback
 from typing import Any
 
@@ -13,7 +14,6 @@ from structlog.typing import EventDict, WrappedLogger
 
 SILENT_BELOW_WARNING = (
     "django.db.backends",  # statements, with their parameters
-    "django.request",  # said once already, by the request line
     "asyncio",
     "daphne",
     "daphne.ws_protocol",
@@ -39,8 +39,7 @@ def frames_only(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace `exc_info` by the exception's class and its frames; messages and locals are dropped."""
     info = event.pop("exc_info", None)
     if info is True:
-        import_info = structlog.processors._figure_out_exc_info(True)  # noqa: SLF001
-        info = import_info
+        info = sys.exc_info()
     if isinstance(info, BaseException):
         info = (type(info), info, info.__traceback__)
     if info and info[0] is not None:
@@ -97,5 +96,8 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in SILENT_BELOW_WARNING},
+        "loggers": {
+            **{name: {"level": "WARNING"} for name in SILENT_BELOW_WARNING},
+            "django.request": {"level": "CRITICAL"},  # said once already, by our own request line
+        },
     }

@@ -258,7 +258,7 @@ class _Draft:
             valid_from=self.at if given else None,
             valid_to=end if given else None,
             method=SIGN_IN,
-            acted_by_id=actor.user_id,
+            acted_by=self.patient.user if given else self.team[0].user,
             form=text.form,
             form_version=text.version,
             language=text.language,

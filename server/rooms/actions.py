@@ -298,7 +298,7 @@ def permit_to_post(acting: Acting, room_id: UUID, message: Message) -> Permit:
         if ended is None:
             raise
         raise ended from None
-    posting.check(permit, message)
+    posting.check(permit, message, head=permit.head)
     return permit
 
 

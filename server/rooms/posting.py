@@ -76,14 +76,17 @@ class NotCommitted(Exception):
     """The batch was rolled back as a whole; each post is to be written alone."""
 
 
-def check(permit: Permit, message: Message) -> None:
-    """Raises Invalid for a malformed message, Conflict (`nobody_here`) for one that nobody else could read."""
+def check(permit: Permit, message: Message, *, head: int) -> None:
+    """`head` is the newest `seq` that the caller knows of.
+
+    Raises Invalid for a malformed message, Conflict (`nobody_here`) for one that nobody else could read.
+    """
     problems = message.problems()
     if problems:
         raise Invalid(errors=problems)
     if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
         raise nobody_here(permit)
-    if message.reply_to is not None and (message.reply_to > permit.head or not permit.sees(message.reply_to)):
+    if message.reply_to is not None and (message.reply_to > head or not permit.sees(message.reply_to)):
         raise Invalid(errors=[{"field": "reply_to", "code": "not_found", "detail": "No such message."}])
 
 
@@ -108,6 +111,8 @@ def write(posts: Sequence[Post]) -> list[Posted]:
         with transaction.atomic():
             for room_id in sorted(by_room):  # law 5: several rooms are locked in id order
                 here = by_room[room_id]
+                if any(post.permit.epoch != here[0].permit.epoch for post in here):
+                    raise NotCommitted
                 ends = [end for end in (post.permit.writable_until for post in here) if end is not None]
                 head = timeline.move_head(
                     room_id, by=len(here), epoch=here[0].permit.epoch, fresh_until=min(ends, default=None)

@@ -96,7 +96,7 @@ KNOX_TOKEN_MODEL = "people.Session"  # noqa: S105 - a model's name
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": ENV.redis_url}], "prefix": "samsnakk"},
+        "CONFIG": {"hosts": [{"address": ENV.redis_url}], "prefix": ENV.redis_prefix},
     }
     if ENV.redis_url
     else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}

@@ -22,6 +22,7 @@ class Environment(BaseSettings):
     var_dir: Path = ROOT / "var"
     database_url: str = ""
     redis_url: str = ""
+    redis_prefix: str = "samsnakk"
     secret_key: str = ""
     debug: bool = False
     allowed_hosts: Words = []

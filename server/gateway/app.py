@@ -1,0 +1,218 @@
+"""The one WebSocket, as a plain ASGI application: any server that speaks ASGI runs it.
+
+One socket per device carries all its rooms. Accept first, then close: a refusal before the accept would become HTTP 403
+and lose its code.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+
+from server.common.db import in_db
+from server.common.errors import Unauthenticated
+from server.common.ids import new_id
+from server.gateway import frames, jobs
+from server.gateway.frames import BadFrame, Hello, Malformed, MarkFrame, Ping, PostFrame, TypingFrame
+from server.gateway.hub import Hub
+from server.gateway.pulse import begin
+from server.gateway.socket import Socket
+from server.people.authentication import COOKIE
+
+log = structlog.get_logger(__name__)
+
+UNSENT = "samsnakk.unsent"
+"""An extension that our own server offers: a callable that tells how many bytes it has not yet handed to the kernel."""
+TYPING_S = 2.0
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Gateway:
+    """The ASGI application of `/ws/v1`. The hub is made on the running loop, with the first socket."""
+
+    def __init__(self) -> None:
+        self.hub: Hub | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=str(new_id()))
+        if (await receive())["type"] != "websocket.connect":
+            return
+        await send({"type": "websocket.accept"})
+        hub = self._hub()
+        socket = Socket(send, (scope.get("extensions") or {}).get(UNSENT))
+        if hub.draining:
+            socket.close(frames.RESTARTING)
+        hub.sockets.add(socket)
+        try:
+            if await self._greet(hub, socket, scope, receive):
+                await self._listen(hub, socket, receive)
+        finally:
+            socket.closed = socket.closed or 1006
+            hub.gone(socket)
+            log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.acting else None)
+
+    def _hub(self) -> Hub:
+        if self.hub is None or self.hub.loop is not asyncio.get_running_loop():
+            self.hub = Hub()
+        return self.hub
+
+    async def drain(self) -> None:
+        """Before the process stops; see `Hub.drain`."""
+        if self.hub is not None:
+            await self.hub.drain()
+
+    # --- hello -------------------------------------------------------------------------------------------
+
+    async def _greet(self, hub: Hub, socket: Socket, scope: Scope, receive: Receive) -> bool:
+        """Wait for `hello` and answer it. False when the socket has ended."""
+        try:
+            async with asyncio.timeout(settings.ENV.hello_timeout_s):
+                hello = await self._hello(socket, receive)
+        except TimeoutError:
+            socket.close(frames.NO_HELLO)
+            hello = None
+        if hello is None:
+            await self._wait_for_end(receive)
+            return False
+        token = hello.token if hello.token is not None else token_of_upgrade(scope)
+        try:
+            if token is None:
+                raise Unauthenticated
+            socket.acting = await in_db(jobs.sign_in, token)
+            begun = await in_db(jobs.begin, socket.acting, hello.cursors)
+        except Unauthenticated as refusal:
+            socket.close(frames.DEACTIVATED if refusal.code == "account_deactivated" else frames.SESSION_ENDED)
+            await self._wait_for_end(receive)
+            return False
+        except Exception as error:
+            log.warning("hello_failed", error=type(error).__name__)
+            socket.close(frames.RESTARTING)  # come back, with jitter
+            await self._wait_for_end(receive)
+            return False
+        self._welcome(hub, socket, begun)
+        return True
+
+    async def _hello(self, socket: Socket, receive: Receive) -> Hello | None:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        frame = self._parse(socket, message)
+        if isinstance(frame, Hello) and frame.protocol == frames.PROTOCOL:
+            return frame
+        if isinstance(frame, Hello):
+            socket.push(frames.error("unsupported_protocol"))
+            await asyncio.sleep(0.05)  # let the reason leave before the close
+        socket.close(frames.MALFORMED)
+        return None
+
+    def _welcome(self, hub: Hub, socket: Socket, begun: jobs.Begun) -> None:
+        heads = {room.permit.room_id: room.head for room in begun.rooms}
+        socket.push(frames.welcome(socket.user_id, settings.ENV.heartbeat_s, heads))
+        for room_id in begun.closed:
+            socket.push(frames.room_closed(room_id, "not_open"))
+        for room in begun.rooms:
+            begin(hub, socket, room, begun.receipts.get(room.permit.room_id, []))
+        socket.push(frames.synced())
+        socket.welcomed = True
+        assert socket.acting is not None and socket.acting.session is not None
+        left = (socket.acting.session.valid_until - socket.acting.at).total_seconds()
+        if left < 24 * 3600:
+            socket.expiry = hub.loop.call_later(max(left, 0) + 0.05, hub.look_again, [socket])
+        # A session or a membership may have changed while the hello was under way, before hints could find this socket.
+        hub.look_again([socket])
+
+    async def _wait_for_end(self, receive: Receive) -> None:
+        """After a close of ours: until the peer is gone, or does not answer."""
+        try:
+            async with asyncio.timeout(5):
+                while (await receive())["type"] != "websocket.disconnect":
+                    pass
+        except TimeoutError:
+            pass
+
+    # --- afterwards ----------------------------------------------------------------------------------------
+
+    async def _listen(self, hub: Hub, socket: Socket, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                socket.closed = socket.closed or message.get("code") or 1005
+                return
+            if socket.closed is not None:
+                continue
+            if not socket.allow_frame():
+                socket.close(frames.TOO_MANY)
+                continue
+            frame = self._parse(socket, message)
+            if frame is not None:
+                self._act(hub, socket, frame)
+
+    def _parse(self, socket: Socket, message: dict[str, Any]) -> frames.Frame | None:
+        text = message.get("text")
+        if text is None:
+            socket.close(frames.MALFORMED)
+            return None
+        if len(text) > frames.MAX_FRAME:
+            socket.close(frames.TOO_LARGE)
+            return None
+        try:
+            return frames.parse(text)
+        except Malformed:
+            socket.close(frames.MALFORMED)
+        except BadFrame as bad:
+            socket.push(frames.error(bad.code, bad.ref))
+        return None
+
+    def _act(self, hub: Hub, socket: Socket, frame: frames.Frame) -> None:
+        match frame:
+            case MarkFrame(room=room, seq=seq):
+                follow = socket.follows.get(room)
+                if follow is None:
+                    socket.push(frames.error("not_found", str(room)))
+                elif seq > follow.cursor:
+                    socket.push(frames.error("cursor_ahead", str(room)))
+                else:
+                    hub.pulse.mark(follow, frame)
+            case PostFrame():
+                hub.poster.post(socket, frame)
+            case TypingFrame(room=room):
+                follow = socket.follows.get(room)
+                now = hub.loop.time()
+                if follow is not None and now - follow.typed_at >= TYPING_S:
+                    follow.typed_at = now
+                    hub.typing(follow)
+            case Ping():
+                socket.push(frames.pong())
+            case Hello():
+                socket.push(frames.error("invalid"))
+
+
+def token_of_upgrade(scope: Scope) -> str | None:
+    """The session token that came with the upgrade: an Authorization header, or the cookie if the Origin is ours."""
+    headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope.get("headers", [])}
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    if cookie is None or not own_origin(headers):
+        return None
+    return cookie.value
+
+
+def own_origin(headers: dict[str, str]) -> bool:
+    """Cookies travel with other sites' sockets too: only our own Origin, or a trusted one, may use them."""
+    origin = headers.get("origin", "")
+    return bool(origin) and (
+        urlsplit(origin).netloc == headers.get("host", "") or origin in settings.CSRF_TRUSTED_ORIGINS
+    )

@@ -1,0 +1,231 @@
+"""What the gateway asks the database, each a plain function that runs on a database thread."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from server.audit.actions import record_many
+from server.audit.entry import Actor, Entry
+from server.gateway import frames
+from server.people.actors import Acting, acting_in
+from server.people.authentication import authenticate_token, live_sessions
+from server.people.models import Session
+from server.rooms import marks, permits, timeline
+from server.rooms.access import fits
+from server.rooms.models import Member
+from server.rooms.permits import Permit
+from server.rooms.timeline import Chunk, Want
+
+CATCH_UP_EVENTS = 2_000
+"""Events of one room that a returning socket is sent; beyond, it pages over REST (`limited`)."""
+CATCH_UP_BYTES = 1024 * 1024
+READ_LIMIT = 500
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRoom:
+    """A room as a socket enters it: the permit, the frames it missed, and where it stands after them."""
+
+    permit: Permit
+    head: int
+    cursor: int
+    came_from: int = 0
+    missed: tuple[str, ...] = ()
+    limited_from: int | None = None
+    cursor_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A socket's beginning: who it is, the rooms it enters, rooms it named that are not open to it."""
+
+    acting: Acting
+    rooms: list[OpenedRoom]
+    closed: list[UUID]
+    receipts: dict[UUID, list[marks.Receipt]]
+
+
+def sign_in(token: str) -> Acting:
+    """Raises Unauthenticated."""
+    return acting_in(authenticate_token(token))
+
+
+def begin(acting: Acting, cursors: dict[UUID, int]) -> Begun:
+    """Everything a `hello` asks for. The `follow` events are committed before the first frame (law 1)."""
+    rooms = enter(acting, my_rooms(acting), cursors)
+    open_ids = {room.permit.room_id for room in rooms}
+    closed = sorted(set(cursors) - open_ids)
+    if closed:
+        refusals = [
+            Entry(type="room.followed", actor=acting.actor, room_id=room_id, outcome="refused", reason="no_access")
+            for room_id in closed
+        ]
+        with transaction.atomic():
+            record_many(refusals)
+    return Begun(acting, rooms, closed, marks.receipts(open_ids))
+
+
+def my_rooms(acting: Acting) -> list[UUID]:
+    """Rooms joined by whoever acts, for the engagement acted for."""
+    mine = Member.objects.filter(user_id=acting.user.id, state=Member.State.JOINED)
+    engagement = acting.engagement.id if acting.engagement is not None else None
+    return list(mine.filter(engagement_id=engagement).values_list("room_id", flat=True))
+
+
+def enter(acting: Acting, room_ids: Iterable[UUID], cursors: dict[UUID, int]) -> list[OpenedRoom]:
+    """Enter rooms: permit, missed events and the audit `follow`, in one settled view per room.
+
+    A room whose access changes between the permit and the read is decided again.
+    """
+    waiting, entered = list(room_ids), []
+    for _ in range(TRIES):
+        if not waiting:
+            break
+        found = permits.load(waiting, users=[acting.user.id])
+        mine = [permit for permit in found.values() if fits(acting, permit)]
+        chunks = timeline.read([_want(permit, cursors) for permit in mine])
+        settled = [permit for permit in mine if chunks[permit.room_id].epoch == permit.epoch]
+        waiting = [permit.room_id for permit in mine if chunks[permit.room_id].epoch != permit.epoch]
+        _follow(acting.actor, settled, "room.followed")
+        entered += [_opened(permit, chunks[permit.room_id], cursors.get(permit.room_id)) for permit in settled]
+    return _within_budget(entered)
+
+
+def _want(permit: Permit, cursors: dict[UUID, int]) -> Want:
+    cursor = cursors.get(permit.room_id)
+    if cursor is None or cursor >= permit.head:
+        return Want(permit.room_id, after=permit.head, upto=permit.head, limit=1)
+    low = min(first for first, _ in permit.spans) - 1
+    return Want(permit.room_id, after=max(cursor, low), limit=CATCH_UP_EVENTS + 1)
+
+
+def _opened(permit: Permit, chunk: Chunk, cursor: int | None) -> OpenedRoom:
+    if cursor is None or cursor >= permit.head:
+        ahead = cursor is not None and cursor > chunk.head
+        return OpenedRoom(permit, chunk.head, permit.head, cursor_ahead=ahead)
+    if len(chunk.events) > CATCH_UP_EVENTS:
+        return OpenedRoom(permit, chunk.head, chunk.head, limited_from=cursor)
+    missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq))
+    return OpenedRoom(permit, chunk.head, chunk.head, came_from=cursor, missed=missed)
+
+
+def _within_budget(rooms: list[OpenedRoom]) -> list[OpenedRoom]:
+    """A socket's catch-up is bounded in bytes too: a room that does not fit is paged over REST."""
+    left, fitted = CATCH_UP_BYTES, []
+    for room in rooms:
+        size = sum(map(len, room.missed))
+        if size > left:
+            fitted.append(OpenedRoom(room.permit, room.head, room.head, limited_from=room.came_from))
+        else:
+            left -= size
+            fitted.append(room)
+    return fitted
+
+
+def _follow(actor: Actor, permits_: Iterable[Permit], type_: str) -> None:
+    entries = [follow_entry(actor, permit, type_) for permit in permits_]
+    if entries:
+        with transaction.atomic():
+            record_many(entries)
+
+
+def follow_entry(actor: Actor, permit: Permit, type_: str) -> Entry:
+    """The start or the end of following a room over a socket (law 1)."""
+    return Entry(
+        type=type_,
+        actor=actor,
+        subject_id=permit.patient_id,
+        room_id=permit.room_id,
+        object_id=permit.room_id,
+        purpose=permit.purpose,
+        basis=permit.basis,
+        record_ids=permit.record_ids,
+    )
+
+
+def unfollow(entries: Sequence[Entry]) -> None:
+    """The ends of following, gathered from several sockets."""
+    with transaction.atomic():
+        record_many(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One room to read: from where, for whom, and the epochs that their permits were made under."""
+
+    room_id: UUID
+    after: int
+    users: frozenset[UUID]
+    epochs: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one read of a room found. `frames` are serialised once, for every socket (law 4). `permits` is None while
+    the epoch is the one that every asker's permit was made under."""
+
+    room_id: UUID
+    epoch: int
+    head: int
+    upto: int
+    at: datetime
+    frames: tuple[tuple[int, str], ...]
+    users: frozenset[UUID]
+    permits: dict[UUID, Permit] | None
+
+
+def read_rooms(asks: Sequence[Ask]) -> list[Reading]:
+    """Epoch and news of every dirty room, in one statement; permits again where the epoch has moved (law 5)."""
+    chunks = timeline.read([Want(ask.room_id, after=ask.after, limit=READ_LIMIT) for ask in asks])
+    moved = [ask for ask in asks if ask.room_id in chunks and ask.epochs != {chunks[ask.room_id].epoch}]
+    users = {user for ask in moved for user in ask.users}
+    fresh = permits.load([ask.room_id for ask in moved], users=users) if moved else {}
+    moved_ids = {ask.room_id for ask in moved}
+    found = []
+    for ask in asks:
+        chunk = chunks.get(ask.room_id)
+        if chunk is None:
+            continue
+        again = {user: fresh[(ask.room_id, user)] for user in ask.users if (ask.room_id, user) in fresh}
+        full = len(chunk.events) == READ_LIMIT
+        found.append(
+            Reading(
+                room_id=ask.room_id,
+                epoch=chunk.epoch,
+                head=chunk.head,
+                upto=chunk.events[-1].seq if full else max(chunk.head, ask.after),
+                at=chunk.at,
+                frames=tuple((one.seq, frames.event(one.view(ask.room_id))) for one in chunk.events),
+                users=ask.users,
+                permits=again if ask.room_id in moved_ids else None,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the heartbeat finds: which sessions still hold, which accounts are closed, and who is in which room."""
+
+    live: frozenset[UUID]
+    deactivated: frozenset[UUID]
+    rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]]
+    """(user, engagement) → room → (head, access epoch)."""
+
+
+def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
+    """Sessions and memberships again, so that even a lost last hint heals (law 4); two or three statements."""
+    live = frozenset(live_sessions(list(sids)))
+    gone = [sid for sid in sids if sid not in live]
+    closed = Session.objects.filter(sid__in=gone, user__is_active=False).values_list("sid", flat=True) if gone else []
+    rows = Member.objects.filter(user_id__in=users, state=Member.State.JOINED).values_list(
+        "user_id", "engagement_id", "room_id", "room__head", "room__access_epoch"
+    )
+    rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]] = {}
+    for user, engagement, room, head, epoch in rows:
+        rooms.setdefault((user, engagement), {})[room] = (head, epoch)
+    return Standing(live, frozenset(closed), rooms)

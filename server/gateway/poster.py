@@ -1,0 +1,134 @@
+"""Posts on their way from sockets to the database. What waits while others are being written goes in one transaction:
+under load posts share their round trips and their flush to disk, alone a post waits for nobody."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from server.audit.refusals import record_refusal
+from server.common.db import in_db
+from server.common.errors import Problem
+from server.common.hints import Hint
+from server.gateway import frames
+from server.gateway.frames import PostFrame
+from server.gateway.socket import Socket
+from server.people.actors import Acting
+from server.rooms import actions, posting
+from server.rooms.models import Participation
+from server.rooms.posting import Message, NotCommitted, Post
+from server.rooms.timeline import StaleEpoch
+
+if TYPE_CHECKING:
+    from server.gateway.hub import Hub
+
+log = structlog.get_logger(__name__)
+
+WRITERS = 3
+BATCH = 32
+
+
+@dataclass(slots=True)
+class Waiting:
+    socket: Socket
+    room_id: UUID
+    message: Message
+
+
+class Poster:
+    """At most `WRITERS` transactions at a time, each with at most `BATCH` posts."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self._waiting: deque[Waiting] = deque()
+        self._writers = 0
+
+    def post(self, socket: Socket, frame: PostFrame) -> None:
+        self._waiting.append(Waiting(socket, frame.room, frame.message))
+        if self._writers < WRITERS:
+            self._writers += 1
+            self._hub.spawn(self._write_until_empty())
+
+    async def finish(self) -> None:
+        """Wait until what was taken on is written or refused."""
+        while self._writers:
+            await asyncio.sleep(0.01)
+
+    async def _write_until_empty(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                await self._write(batch)
+        finally:
+            self._writers -= 1
+
+    async def _write(self, batch: list[Waiting]) -> None:
+        posts, alone = [], []
+        for one in batch:
+            post = self._ready(one)
+            if post is None:
+                alone.append(one)
+            else:
+                posts.append((one, post))
+        if posts:
+            try:
+                done = await in_db(posting.write, [post for _, post in posts])
+            except (StaleEpoch, NotCommitted):
+                alone += [one for one, _ in posts]
+            except Exception as error:
+                for one, _ in posts:
+                    self._failed(one, error)
+            else:
+                for (one, _), posted in zip(posts, done, strict=True):
+                    self._posted(one, posted.seq)
+        for one in alone:
+            await self._write_alone(one)
+
+    def _ready(self, one: Waiting) -> Post | None:
+        """The post under the permit at hand, or None when it must be decided afresh."""
+        follow, acting = one.socket.follows.get(one.room_id), one.socket.acting
+        if follow is None or acting is None:
+            return None
+        permit = follow.permit
+        if permit.is_patient and permit.participation != Participation.ACTIVE:
+            return None
+        try:
+            posting.check(permit, one.message, head=follow.cursor)
+        except Problem:
+            return None  # decided, and put on record, afresh
+        return Post(permit, acting.actor, one.message)
+
+    async def _write_alone(self, one: Waiting) -> None:
+        assert one.socket.acting is not None
+        try:
+            seq = await in_db(_post_alone, one.socket.acting, one.room_id, one.message)
+        except Exception as error:
+            self._failed(one, error)
+        else:
+            self._posted(one, seq)
+
+    def _posted(self, one: Waiting, seq: int) -> None:
+        one.socket.push(frames.posted(one.room_id, one.message.txn_id, seq))
+        self._hub.tell([Hint("room", str(one.room_id), seq)])
+
+    def _failed(self, one: Waiting, error: Exception) -> None:
+        if isinstance(error, Problem):
+            code = error.code if error.code in frames.ERROR_CODES else "invalid"
+        else:
+            log.error("post_failed", exc_info=error)
+            code = "internal"
+        one.socket.push(frames.error(code, one.message.txn_id))
+
+
+def _post_alone(acting: Acting, room_id: UUID, message: Message) -> int:
+    """Decide and write one post; a refusal goes on record after the rollback and before the answer (law 1)."""
+    try:
+        posted, _ = actions.post(acting=acting, room_id=room_id, message=message)
+    except Problem as problem:
+        if problem.refusal is not None:
+            record_refusal(acting.actor, problem.refusal)
+        raise
+    return posted.seq

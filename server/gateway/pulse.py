@@ -1,0 +1,180 @@
+"""What happens once a second and once a heartbeat: marks, receipts, and a look at everything a lost hint could hide."""
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from server.common.db import in_db
+from server.gateway import frames, jobs
+from server.gateway.frames import MarkFrame
+from server.gateway.jobs import Standing
+from server.gateway.socket import Follow, Socket
+from server.rooms import marks
+from server.rooms.marks import Mark, Receipt
+
+if TYPE_CHECKING:
+    from server.gateway.hub import Hub
+
+log = structlog.get_logger(__name__)
+
+MARKS_S = 1.0
+"""Marks are written, and receipts sent, at most once per second, member and room."""
+BATCH = 500
+
+
+class Pulse:
+    def __init__(self, hub: "Hub", heartbeat_s: float) -> None:
+        self._hub = hub
+        self._marks: dict[UUID, Mark] = {}
+        self._moved: set[UUID] = set()
+        self._told: dict[UUID, dict[UUID, Receipt]] = {}
+        self._heartbeat_s = heartbeat_s
+
+    # --- marks and receipts ----------------------------------------------------------------------------
+
+    def mark(self, follow: Follow, frame: MarkFrame) -> None:
+        """Remember how far a member has come; written within a second."""
+        permit = follow.permit
+        before = self._marks.get(permit.member_id)
+        delivered, read = (before.delivered, before.read) if before else (0, 0)
+        if frame.read:
+            read = max(read, frame.seq)
+        delivered = max(delivered, frame.seq)
+        self._marks[permit.member_id] = Mark(permit.member_id, permit.room_id, delivered, read)
+
+    def marks_moved(self, room_id: UUID) -> None:
+        if room_id in self._hub.rooms:
+            self._moved.add(room_id)
+
+    def told(self, room_id: UUID, receipts: list[Receipt]) -> None:
+        """What a beginning socket was just told counts as known only when nobody here was told anything yet."""
+        self._told.setdefault(room_id, {one.user_id: one for one in receipts})
+
+    def forget(self, room_id: UUID) -> None:
+        self._told.pop(room_id, None)
+        self._moved.discard(room_id)
+
+    async def mark_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(MARKS_S)
+            try:
+                await self.flush()
+                await self._send_receipts()
+                await self._hub.write_unfollowed()
+            except Exception as error:
+                log.warning("marks_late", error=type(error).__name__)
+
+    async def flush(self) -> None:
+        """Write the marks that have gathered; what cannot be written is kept."""
+        pending, self._marks = self._marks, {}
+        if not pending:
+            return
+        try:
+            await in_db(marks.save, list(pending.values()))
+        except Exception:
+            for member_id, mark in pending.items():
+                newer = self._marks.get(member_id)
+                if newer is None:
+                    self._marks[member_id] = mark
+                else:
+                    self._marks[member_id] = Mark(
+                        member_id, mark.room_id, max(mark.delivered, newer.delivered), max(mark.read, newer.read)
+                    )
+            raise
+
+    async def _send_receipts(self) -> None:
+        rooms, self._moved = self._moved, set()
+        if not rooms:
+            return
+        try:
+            found = await in_db(marks.receipts, rooms)
+        except Exception:
+            self._moved |= rooms
+            raise
+        for room_id in rooms:
+            self._spread(room_id, found.get(room_id, []))
+
+    def _spread(self, room_id: UUID, receipts: list[Receipt]) -> None:
+        told = self._told.setdefault(room_id, {})
+        news = [one for one in receipts if told.get(one.user_id) != one]
+        for one in news:
+            told[one.user_id] = one
+            frame = frames.receipt(room_id, one.user_id, one.delivered, one.read)
+            for follow in self._hub.rooms.get(room_id, ()):
+                follow.socket.push(frame, room_id)
+
+    # --- heartbeat -------------------------------------------------------------------------------------
+
+    async def beat_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            sockets = [socket for socket in self._hub.sockets if socket.welcomed]
+            for start in range(0, len(sockets), BATCH):
+                await self.look_at(sockets[start : start + BATCH], beat=True)
+
+    async def look_at(self, sockets: list[Socket], *, beat: bool = False) -> None:
+        """Sessions, memberships, heads, epochs and marks again; then, at a heartbeat, the frame."""
+        sockets = [socket for socket in sockets if socket.closed is None]
+        if not sockets:
+            return
+        try:
+            found = await in_db(
+                jobs.standing, [one.sid for one in sockets], list({one.user_id for one in sockets})
+            )
+        except Exception as error:
+            log.warning("look_failed", error=type(error).__name__)
+            if not beat:
+                await asyncio.sleep(1.0)
+                self._hub.look_again(sockets)
+            return
+        for socket in sockets:
+            if socket.sid not in found.live:
+                deactivated = socket.sid in found.deactivated
+                socket.close(frames.DEACTIVATED if deactivated else frames.SESSION_ENDED)
+                continue
+            heads = await self._compare(socket, found)
+            if beat:
+                socket.push(frames.heartbeat(heads))
+
+    async def _compare(self, socket: Socket, found: Standing) -> dict[UUID, int]:
+        mine = found.rooms.get((socket.user_id, socket.engagement_id), {})
+        for room_id, follow in list(socket.follows.items()):
+            head, epoch = mine.get(room_id, (0, -1))
+            if follow.cursor < head or follow.permit.epoch != epoch:
+                self._hub.dirty(room_id)
+            if follow.permit.valid_until is not None:
+                self._hub.dirty(room_id)
+            self._moved.add(room_id)
+        missing = [room_id for room_id in mine if room_id not in socket.follows]
+        if missing:
+            await self._open(socket, missing)
+        return {room_id: mine[room_id][0] for room_id in socket.follows if room_id in mine}
+
+    async def _open(self, socket: Socket, room_ids: list[UUID]) -> None:
+        """Rooms that have become this person's while the socket was open: told, then followed from the joining on."""
+        assert socket.acting is not None
+        rooms = await in_db(jobs.enter, socket.acting, room_ids, dict.fromkeys(room_ids, 0))
+        receipts = await in_db(marks.receipts, [room.permit.room_id for room in rooms])
+        for room in rooms:
+            room_id = room.permit.room_id
+            if room_id in socket.follows or socket.closed is not None:
+                continue
+            socket.push(frames.room_opened(room_id))
+            begin(self._hub, socket, room, receipts.get(room_id, []))
+
+
+def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: list[Receipt]) -> None:
+    """A socket's first frames of one room: what it missed, then how far everybody has come."""
+    room_id = room.permit.room_id
+    if room.cursor_ahead:
+        socket.push(frames.error("cursor_ahead", str(room_id)))
+    if room.limited_from is not None:
+        socket.push(frames.limited(room_id, room.limited_from, room.head), room_id)
+    for frame in room.missed:
+        socket.push(frame, room_id)
+    hub.enter(socket, room)
+    for one in receipts:
+        socket.push(frames.receipt(room_id, one.user_id, one.delivered, one.read), room_id)
+    hub.pulse.told(room_id, receipts)

@@ -1,0 +1,136 @@
+"""One device's socket: what it follows, what waits to be sent, and the bound on both."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from server.gateway import frames
+from server.people.actors import Acting
+from server.rooms.permits import Permit
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+OUTBOX_BYTES = 2 * 1024 * 1024
+"""Unsent characters beyond which a slow reader is closed; it comes back and resumes from its cursors."""
+TRANSPORT_BYTES = 128 * 1024
+"""What is handed to the server's own buffer at a time: frames there can no longer be purged (law 5b)."""
+FRAMES_PER_S = 500.0
+BURST = 2_000.0
+
+
+class Follow:
+    """One socket in one room. `cursor` is the highest `seq` that was sent or passed over."""
+
+    __slots__ = ("cursor", "permit", "socket", "typed_at")
+
+    def __init__(self, socket: "Socket", permit: Permit, cursor: int) -> None:
+        self.socket = socket
+        self.permit = permit
+        self.cursor = cursor
+        self.typed_at = 0.0
+
+
+class Socket:
+    """Frames go out through `push`, in order; a frame of a room can be purged until it is handed to the server."""
+
+    __slots__ = (
+        "_drainer",
+        "_outbox",
+        "_send",
+        "_size",
+        "_tokens",
+        "_tokens_at",
+        "_unsent",
+        "acting",
+        "closed",
+        "expiry",
+        "follows",
+        "welcomed",
+    )
+
+    def __init__(self, send: Send, unsent: Callable[[], int] | None) -> None:
+        self._send = send
+        self._unsent = unsent
+        self._outbox: deque[tuple[UUID | None, str]] = deque()
+        self._size = 0
+        self._drainer: asyncio.Task[None] | None = None
+        self._tokens = BURST
+        self._tokens_at = time.monotonic()
+        self.acting: Acting | None = None
+        self.follows: dict[UUID, Follow] = {}
+        self.closed: int | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+        self.welcomed = False
+
+    @property
+    def sid(self) -> UUID:
+        assert self.acting is not None and self.acting.session is not None
+        return self.acting.session.sid
+
+    @property
+    def user_id(self) -> UUID:
+        assert self.acting is not None
+        return self.acting.user.id
+
+    @property
+    def engagement_id(self) -> UUID | None:
+        assert self.acting is not None
+        return self.acting.engagement.id if self.acting.engagement is not None else None
+
+    def allow_frame(self) -> bool:
+        """A token bucket over incoming frames."""
+        now = time.monotonic()
+        self._tokens = min(BURST, self._tokens + (now - self._tokens_at) * FRAMES_PER_S)
+        self._tokens_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def push(self, frame: str, room: UUID | None = None) -> None:
+        """Send a frame after those before it. A reader too slow is closed with 4429."""
+        if self.closed is not None:
+            return
+        self._outbox.append((room, frame))
+        self._size += len(frame)
+        if self._size > OUTBOX_BYTES:
+            self.close(frames.TOO_MANY)
+        elif self._drainer is None:
+            self._drainer = asyncio.get_running_loop().create_task(self._drain())
+
+    def purge(self, room: UUID) -> None:
+        """Drop what waits of a room: nothing of it may reach who lost access (law 5b)."""
+        kept = [(one, frame) for one, frame in self._outbox if one != room]
+        self._outbox = deque(kept)
+        self._size = sum(len(frame) for _, frame in kept)
+
+    def close(self, code: int) -> None:
+        """Close with a code, before anything that still waits."""
+        if self.closed is not None:
+            return
+        self.closed = code
+        self._outbox.clear()
+        self._size = 0
+        if self._drainer is None:
+            self._drainer = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._outbox:
+                if self._unsent is not None and self._unsent() > TRANSPORT_BYTES:
+                    await asyncio.sleep(0.02)
+                    continue
+                _, frame = self._outbox.popleft()
+                self._size -= len(frame)
+                await self._send({"type": "websocket.send", "text": frame})
+            if self.closed is not None:
+                await self._send({"type": "websocket.close", "code": self.closed})
+        except Exception:  # the peer is gone; the server tells the receive loop
+            self._outbox.clear()
+        finally:
+            self._drainer = None
+            if self.closed is None and self._outbox:
+                self._drainer = asyncio.get_running_loop().create_task(self._drain())

@@ -1,0 +1,54 @@
+"""Worker loops: small, stateless, supervised. Each looks for rows that are due and does them."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from django.db import connection
+
+from server.common import idempotency
+from server.common.db import on_this_thread
+from server.people import worker as people
+
+log = structlog.get_logger(__name__)
+
+SLOWEST_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`tick` does what is due and returns how much that was; it is called every `every_s` seconds."""
+
+    name: str
+    tick: Callable[[], int]
+    every_s: float
+
+
+LOOPS = (
+    Loop("people", people.tick, 2.0),
+    Loop("idempotency", idempotency.forget_old, 600.0),
+)
+
+
+def start(stop: threading.Event) -> list[threading.Thread]:
+    """Start every loop on a thread of its own; set `stop` to end them."""
+    threads = [
+        threading.Thread(target=_supervise, args=(loop, stop), name=f"loop-{loop.name}", daemon=True) for loop in LOOPS
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _supervise(loop: Loop, stop: threading.Event) -> None:
+    """A tick that fails is logged and tried again, later and later; nothing is lost, the rows stay due."""
+    wait = loop.every_s
+    while not stop.wait(wait):
+        try:
+            on_this_thread(loop.tick)
+            wait = loop.every_s
+        except Exception as error:
+            log.error("loop_failed", loop=loop.name, exc_info=error)
+            wait = min(max(wait * 2, 1.0), SLOWEST_RETRY_S)
+    connection.close()

@@ -1,0 +1,357 @@
+"""Are's story, played against a running server through the public API with real sockets (`make story`).
+
+Each step says what happens, each check what must be true; the first that is not stops the story.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+PATIENCE_S = 10.0
+Frame = dict[str, Any]
+
+
+class StoryFailed(AssertionError):
+    """A check that did not hold."""
+
+
+@dataclass
+class Device:
+    """A phone with one socket: it keeps every frame and its own cursors, and answers `delivered`."""
+
+    name: str
+    url: str
+    token: str
+    cursors: dict[str, int] = field(default_factory=dict)
+    frames: list[Frame] = field(default_factory=list)
+    acknowledge: bool = True
+    _socket: ClientConnection | None = None
+    _task: asyncio.Task[None] | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    closed_with: int | None = None
+
+    async def open(self) -> None:
+        """Connect, say hello, and wait until the missed events have come."""
+        self._socket = await connect(self.url, compression=None, max_size=None)
+        self.closed_with = None
+        seen = len(self.frames)
+        await self.send(type="hello", protocol=1, token=self.token, cursors=self.cursors)
+        self._task = asyncio.create_task(self._listen(self._socket))
+        await self.wait(lambda frame: frame["type"] == "synced", after=seen)
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        async for text in socket:
+            frame = json.loads(text)
+            self.frames.append(frame)
+            if frame["type"] == "event":
+                event = frame["event"]
+                self.cursors[event["room"]] = event["seq"]
+                if self.acknowledge:
+                    await self.send(type="delivered", room=event["room"], seq=event["seq"])
+            elif frame["type"] == "welcome":
+                for room, head in frame["rooms"].items():
+                    self.cursors.setdefault(room, head)
+            self._wake()
+        self.closed_with = socket.close_code
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def send(self, **frame: Any) -> None:
+        assert self._socket is not None
+        await self._socket.send(json.dumps(frame))
+
+    async def wait(self, wanted: Callable[[Frame], bool], *, after: int = 0, patience_s: float = PATIENCE_S) -> Frame:
+        """The first frame from index `after` on that is wanted. Raises StoryFailed when it does not come."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            news = self._news
+            for frame in self.frames[after:]:
+                if wanted(frame):
+                    return frame
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise StoryFailed(f"{self.name}: the awaited frame did not come within {patience_s:g} s")
+            try:
+                await asyncio.wait_for(news.wait(), left)
+            except TimeoutError:
+                continue
+
+    def events(self, room: str, kind: str | None = None) -> list[Frame]:
+        """Events of a room that have come, in the order they came."""
+        found = [frame["event"] for frame in self.frames if frame["type"] == "event"]
+        return [one for one in found if one["room"] == room and kind in (None, one["type"])]
+
+    async def drop(self) -> None:
+        """The phone loses the net: no close frame, nothing said."""
+        assert self._socket is not None and self._task is not None
+        self._task.cancel()
+        self._socket.transport.abort()
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+
+class Person:
+    """Somebody with a session: REST calls and a device."""
+
+    def __init__(self, name: str, base: str) -> None:
+        self.name = name
+        self._base = base
+        self._client = httpx.AsyncClient(base_url=base, timeout=30)
+        self.user = ""
+        self.token = ""
+        self.device: Device
+
+    async def sign_in(self) -> None:
+        answer = await self._client.post("/api/v1/demo/sign-in", json={"persona": self.name})
+        answer.raise_for_status()
+        said = answer.json()
+        self.token = said["token"]
+        self.user = said["user"]["id"] if isinstance(said["user"], dict) else said["user"]
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
+        self.device = Device(self.name, self._base.replace("http", "ws", 1) + "/ws/v1", self.token)
+
+    async def call(self, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+        """One request. Raises StoryFailed on another status than expected."""
+        answer = await self._client.request(method, f"/api/v1/{path}", json=body)
+        if answer.status_code != expect:
+            code = answer.json().get("code") if "json" in answer.headers.get("content-type", "") else ""
+            raise StoryFailed(f"{self.name}: {method} answered {answer.status_code} {code}, not {expect}")
+        return answer.json() if answer.content else None
+
+    async def post(self, room: str, body: str, *, expect: int = 201) -> Any:
+        return await self.call(
+            "POST", f"rooms/{room}/messages", {"txn_id": str(uuid4()), "body": body}, expect=expect
+        )
+
+    async def leave(self) -> None:
+        if hasattr(self, "device"):
+            await self.device.close()
+        await self._client.aclose()
+
+
+Tell = Callable[[str], None]
+
+
+class AresStory:
+    """Kari, Are, Frida, Vera and Sara; a fresh room each time it is played."""
+
+    def __init__(self, base: str, tell: Tell) -> None:
+        self._tell = tell
+        self.people = {name: Person(name, base) for name in ("are", "kari", "frida", "vera", "sara")}
+        self.are, self.kari, self.frida, self.vera, self.sara = self.people.values()
+        self.room = ""
+        self.consent = ""
+        self.checks = 0
+
+    def step(self, words: str) -> None:
+        self._tell(f"\n• {words}")
+
+    def check(self, words: str, holds: bool) -> None:
+        if not holds:
+            raise StoryFailed(words)
+        self.checks += 1
+        self._tell(f"    ✓ {words}")
+
+    async def play(self) -> None:
+        """The whole story. Raises StoryFailed, or the network's errors."""
+        try:
+            await asyncio.gather(*(person.sign_in() for person in self.people.values()))
+            await self._tidy_up()
+            await self._opening()
+            await self._consent()
+            await self._talk()
+            await self._lost_net()
+            await self._are_writes()
+            await self._sara_joins()
+            await self._read()
+            await self._withdrawal()
+        finally:
+            await asyncio.gather(*(person.leave() for person in self.people.values()), return_exceptions=True)
+
+    async def _tidy_up(self) -> None:
+        """The story may have been played before: the room is the same one, its sharing has ended."""
+        rooms = (await self.are.call("GET", "rooms", expect=200))["results"]
+        for room in rooms:
+            if room["purpose"] == "coordination" and room["consent"]["state"] in ("active", "requested"):
+                await self.are.call("POST", f"consents/{room['consent']['id']}/withdraw", {}, expect=200)
+            if room["purpose"] == "coordination":
+                await self._all_out(room["id"])
+
+    async def _all_out(self, room: str) -> None:
+        members = (await self.are.call("GET", f"rooms/{room}/members", expect=200))["results"]
+        for member in members:
+            if member["kind"] == "staff":
+                await self.are.call("DELETE", f"rooms/{room}/members/{member['id']}", expect=204)
+            elif member["participation"] != "following":
+                body = {"participation": "following"}
+                await self.are.call("PATCH", f"rooms/{room}/members/{member['id']}", body, expect=200)
+
+    async def _opening(self) -> None:
+        self.step("Kari opens a room for Are and proposes Frida and Vera")
+        for person in self.people.values():
+            await person.device.open()
+        patients = (await self.kari.call("GET", "patients", expect=200))["results"]
+        are = next(one for one in patients if one["user"] == self.are.user)
+        body = {"patient": are["id"], "purpose": "coordination", "propose": [self.frida.user, self.vera.user]}
+        made = await self.kari.call("POST", "rooms", body, expect=201)
+        self.room, self.consent = made["id"], made["consent"]["id"]
+        self.check("the room is there, and Are has been asked", made["consent"]["state"] == "requested")
+        for person in (self.frida, self.vera):
+            rooms = (await person.call("GET", "rooms", expect=200))["results"]
+            self.check(f"{person.name} gets nothing", self.room not in {one["id"] for one in rooms})
+            await person.call("GET", f"rooms/{self.room}/events", expect=404)
+            heard = [frame for frame in person.device.frames if self.room in json.dumps(frame)]
+            self.check(f"{person.name}'s socket is silent, and history answers 404", not heard)
+        refusal = await self.kari.call(
+            "POST", f"rooms/{self.room}/messages", {"txn_id": "early", "body": "Hei"}, expect=403
+        )
+        self.check("no staff can write: 403 consent_missing", refusal["code"] == "consent_missing")
+
+    async def _consent(self) -> None:
+        self.step("Are is asked, reads, and gives consent")
+        await self.are.device.wait(lambda f: f["type"] == "room.opened" or self._is(f, "consent"))
+        asked = await self.are.call("GET", f"consents/{self.consent}", expect=200)
+        words = asked["text"]["first"].split()
+        self.check(f"the first screen names everybody, in {len(words)} words", len(asked["asked"]) == 3)
+        alone = await self.are.call(
+            "POST", f"rooms/{self.room}/messages", {"txn_id": str(uuid4()), "body": "?"}, expect=409
+        )
+        self.check("until then nobody else could read him: nobody_here", alone["code"] == "nobody_here")
+        body = {"text_sha256": asked["text"]["sha256"]}
+        given = await self.are.call("POST", f"consents/{self.consent}/give", body, expect=200)
+        self.check("the consent is in force", given["state"] == "active")
+        for person in (self.kari, self.frida, self.vera):
+            await person.device.wait(lambda f: f["type"] == "room.opened" and f["room"] == self.room)
+            self.check(f"{person.name} is told", True)
+        card = await self.are.call("GET", f"rooms/{self.room}", expect=200)
+        self.check("Are follows without taking part", card["participation"] == "following")
+
+    def _is(self, frame: Frame, kind: str) -> bool:
+        return frame["type"] == "event" and frame["event"]["room"] == self.room and frame["event"]["type"] == kind
+
+    def _says(self, body: str) -> Callable[[Frame], bool]:
+        return lambda frame: self._is(frame, "message") and frame["event"]["content"]["body"] == body
+
+    async def _talk(self) -> None:
+        self.step("Kari writes over her socket")
+        words = f"Hei alle. Møte 11. november? ({uuid4().hex[:6]})"
+        await self.kari.device.send(type="post", room=self.room, txn_id=str(uuid4()), body=words)
+        await self.kari.device.wait(lambda f: f["type"] == "posted" and f["room"] == self.room)
+        for person in (self.frida, self.vera, self.are):
+            await person.device.wait(self._says(words))
+            self.check(f"{person.name} has it live", True)
+
+    async def _lost_net(self) -> None:
+        self.step("Vera's phone loses the net; three messages pass; she comes back")
+        await self.vera.device.drop()
+        before = len(self.vera.device.events(self.room))
+        sent = [f"nr. {number} {uuid4().hex[:6]}" for number in (1, 2, 3)]
+        for person, words in zip((self.kari, self.frida, self.kari), sent, strict=True):
+            await person.post(self.room, words)
+        await self.vera.device.open()
+        missed = [one["content"].get("body") for one in self.vera.device.events(self.room)[before:]]
+        self.check("she has exactly those three, in order", missed == sent)
+
+    async def _are_writes(self) -> None:
+        self.step("Are writes: «Jeg kan ikke 11. november, kan jeg bytte?»")
+        words = f"Jeg kan ikke 11. november, kan jeg bytte? ({uuid4().hex[:6]})"
+        await self.are.post(self.room, words)
+        await self.kari.device.wait(self._says(words))
+        card = await self.are.call("GET", f"rooms/{self.room}", expect=200)
+        self.check("he takes part now, by the same act", card["participation"] == "active")
+
+    async def _sara_joins(self) -> None:
+        self.step("Sara is proposed; Are extends the consent; she joins")
+        await self.kari.call("POST", f"rooms/{self.room}/members", {"user": self.sara.user}, expect=201)
+        await self.sara.call("GET", f"rooms/{self.room}/events", expect=404)
+        self.check("before that, Sara is told nothing", True)
+        await self.are.call("POST", f"consents/{self.consent}/change", {}, expect=200)
+        await self.sara.device.wait(lambda f: f["type"] == "room.opened" and f["room"] == self.room)
+        page = await self.sara.call("GET", f"rooms/{self.room}/events?after=0", expect=200)
+        first = page["results"][0]
+        own = first["type"] == "member_joined" and first["content"]["user"] == self.sara.user
+        self.check("she sees events from her joining on", own)
+
+    async def _read(self) -> None:
+        self.step("Vera reads; Kari sees delivered and read")
+        last = (await self.kari.call("GET", f"rooms/{self.room}/events?limit=1", expect=200))["results"][-1]["seq"]
+        seen = len(self.kari.device.frames)
+        await self.vera.device.send(type="read", room=self.room, seq=last)
+
+        def has_read(frame: Frame) -> bool:
+            mine = frame["type"] == "receipt" and frame["room"] == self.room and frame["user"] == self.vera.user
+            return mine and frame["read"] >= last
+
+        await self.kari.device.wait(has_read, after=seen)
+        found = (await self.kari.call("GET", f"rooms/{self.room}/receipts", expect=200))["results"]
+        hers = next(one for one in found if one["user"] == self.vera.user)
+        self.check(f"delivered up to {hers['delivered']}, read up to {hers['read']}", hers["delivered"] >= last)
+
+    async def _withdrawal(self) -> None:
+        self.step("Are withdraws while Kari is writing")
+        staff = (self.kari, self.frida, self.vera, self.sara)
+        marks = {person.name: len(person.device.frames) for person in staff}
+        racing = str(uuid4())
+        withdrawal = self.are.call("POST", f"consents/{self.consent}/withdraw", {}, expect=200)
+        post = self.kari.device.send(type="post", room=self.room, txn_id=racing, body="Rekker denne?")
+        await asyncio.gather(withdrawal, post)
+        started = time.monotonic()
+        for person in staff:
+            await person.device.wait(
+                lambda f: f["type"] == "room.closed" and f["room"] == self.room, after=marks[person.name], patience_s=1
+            )
+        self.check(f"every staff socket got room.closed within {time.monotonic() - started:.2f} s", True)
+        await self._race(racing, marks["kari"])
+        for person in staff:
+            await person.call("GET", f"rooms/{self.room}/events", expect=404)
+        self.check("history answers 404 to all of them", True)
+        own = await self.are.call("GET", f"rooms/{self.room}/events?limit=500", expect=200)
+        self.check(f"Are still reads his own room ({own['head']} events)", len(own["results"]) > 0)
+        await self._access_log()
+
+    async def _race(self, txn_id: str, after: int) -> None:
+        def outcome(frame: Frame) -> bool:
+            return txn_id in (frame.get("txn_id"), frame.get("ref"))
+
+        verdict = await self.kari.device.wait(outcome, after=after)
+        events = (await self.are.call("GET", f"rooms/{self.room}/events?limit=20", expect=200))["results"]
+        ends = [e["seq"] for e in events if e["type"] == "consent" and e["content"]["act"] == "withdrawn"]
+        if verdict["type"] == "posted":
+            self.check("the racing post has the lower seq", verdict["seq"] < ends[-1])
+        else:
+            words = [e["content"].get("body") for e in events]
+            self.check("the racing post was refused: nobody has received it", "Rekker denne?" not in words[-3:])
+
+    async def _access_log(self) -> None:
+        log: list[dict[str, Any]] = []
+        path: str | None = "me/access-log?limit=200"
+        while path and len(log) < 1000:
+            page = await self.are.call("GET", path, expect=200)
+            log += page["results"]
+            path = page["next"].split("/api/v1/", 1)[1] if page["next"] else None
+        here = [line for line in log if line["room"] == self.room]
+        who = {line["who"]["user"] for line in here}
+        staff = {person.user for person in (self.kari, self.frida, self.vera, self.sara)}
+        self.check("in his access log stands everybody who looked", staff <= who)
+        refused = [line for line in here if line["outcome"] == "refused" and line["type"] == "events.viewed"]
+        self.check(f"and every refusal ({len(refused)})", len(refused) >= len(staff))
+
+
+async def play(base: str, tell: Tell) -> int:
+    """Play it against `base` (`http://host:port`). Returns how many checks held; raises StoryFailed."""
+    story = AresStory(base, tell)
+    await story.play()
+    return story.checks
