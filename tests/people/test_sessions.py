@@ -153,11 +153,16 @@ def test_every_way_a_session_stops_opening_doors(
     assert other.get(ME).status_code == 200
 
 
-def test_an_officers_session_ends_with_the_appointment(signed_in: SignedIn) -> None:
+@pytest.mark.parametrize("seen", [True, False], ids=["ended", "ended unseen"])
+def test_an_officers_session_ends_with_the_appointment(signed_in: SignedIn, seen: bool) -> None:
     ola, second = signed_in("ola"), signed_in("officer2")
-    officer = Officer.objects.get(user__username="ola")
-    actions.end_appointment(officer_id=officer.id, actor=SYSTEM, reason="left")
-    assert ola.get(ME).status_code == 401
+    officer, session = Officer.objects.get(user__username="ola"), session_of("ola")
+    if seen:
+        actions.end_appointment(officer_id=officer.id, actor=SYSTEM, reason="left")
+    else:
+        Officer.objects.filter(id=officer.id).update(valid_to=now())
+    assert ola.get(ME).json()["code"] == ("session_ended" if seen else "engagement_ended")
+    assert set(live_sessions([session.sid, session_of("officer2").sid])) == {session_of("officer2").sid}
     assert second.get(ME).status_code == 200
 
 
