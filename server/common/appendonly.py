@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.exceptions import IrreversibleError
 
 Unique = Sequence[str]
 
@@ -24,7 +25,7 @@ def append_only(table: str, *, unique: Sequence[Unique]) -> migrations.RunPython
             editor.execute(statement)
 
     def backwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
-        raise migrations.exceptions.IrreversibleError(f"{table} stays append-only")
+        raise IrreversibleError(f"{table} stays append-only")
 
     return migrations.RunPython(forwards, backwards)
 
@@ -42,7 +43,7 @@ def _sqlite(table: str, unique: Sequence[Unique]) -> list[str]:
     return [
         f'CREATE TRIGGER "{table}_no_update" BEFORE UPDATE ON "{table}" BEGIN SELECT RAISE(ABORT, \'{message}\'); END',
         f'CREATE TRIGGER "{table}_no_delete" BEFORE DELETE ON "{table}" BEGIN SELECT RAISE(ABORT, \'{message}\'); END',
-        f'CREATE TRIGGER "{table}_no_replace" BEFORE INSERT ON "{table}" '
+        f'CREATE TRIGGER "{table}_no_replace" BEFORE INSERT ON "{table}" '  # noqa: S608 - our own table names
         f'WHEN EXISTS (SELECT 1 FROM "{table}" WHERE rowid = NEW.rowid OR {taken}) '
         f"BEGIN SELECT RAISE(ABORT, '{message}: this row exists'); END",
     ]

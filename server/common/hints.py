@@ -7,7 +7,7 @@ process the gateway binds a listener; elsewhere (commands, workers) the layer al
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 import structlog
@@ -39,15 +39,9 @@ def unpack(message: object) -> list[Hint]:
     found: list[Hint] = []
     rows = message.get("hints", ()) if isinstance(message, dict) else ()
     for row in rows:
-        if (
-            isinstance(row, list | tuple)
-            and len(row) == 4
-            and isinstance(row[0], str)
-            and isinstance(row[1], str)
-            and isinstance(row[2], int)
-            and isinstance(row[3], str)
-        ):
-            found.append(Hint(row[0], row[1], row[2], row[3]))  # type: ignore[arg-type]
+        match row:
+            case [str(kind), str(target), int(seq), str(user)] if kind in get_args(Kind):
+                found.append(Hint(kind, target, seq, user))  # type: ignore[arg-type] # checked by the guard
     return found
 
 
@@ -71,7 +65,7 @@ def hint(kind: Kind, target: UUID | str, *, seq: int = 0, user: UUID | str = "")
 def send(hints: Sequence[Hint]) -> None:
     """Send now. Never raises: a hint that is lost is healed by the heartbeat."""
     if _listeners:
-        for listener in list(_listeners):
+        for listener in tuple(_listeners):
             listener(hints)
         return
     layer = get_channel_layer()
@@ -79,5 +73,5 @@ def send(hints: Sequence[Hint]) -> None:
         return
     try:
         async_to_sync(layer.group_send)(GROUP, {"type": "hints", "hints": [one.packed() for one in hints]})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a lost hint is healed by the heartbeat
         log.warning("hint_lost", error=type(error).__name__)

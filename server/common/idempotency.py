@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -19,7 +20,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from server.common.clock import now
-from server.common.errors import Conflict, Invalid
+from server.common.errors import Conflict, Invalid, Unauthenticated
 from server.common.models import IdempotencyRecord
 
 KEPT = timedelta(hours=24)
@@ -55,7 +56,7 @@ def idempotent(handler: Handler) -> Handler:
             try:
                 with transaction.atomic():
                     record = IdempotencyRecord.objects.create(
-                        user_id=request.user.pk, key=key, operation=digest, fingerprint=fingerprint
+                        user_id=_owner(request), key=key, operation=digest, fingerprint=fingerprint
                     )
             except IntegrityError:  # the first attempt has committed (one in flight was waited for by the insert)
                 return _again(view, request, key, fingerprint, kwargs)
@@ -68,8 +69,14 @@ def idempotent(handler: Handler) -> Handler:
     return post
 
 
+def _owner(request: Request) -> UUID:
+    if not isinstance(request.user.pk, UUID):
+        raise Unauthenticated
+    return request.user.pk
+
+
 def _again(view: APIView, request: Request, key: str, fingerprint: bytes, kwargs: dict[str, Any]) -> Response:
-    record = IdempotencyRecord.objects.get(user_id=request.user.pk, key=key)
+    record = IdempotencyRecord.objects.get(user_id=_owner(request), key=key)
     if not hmac.compare_digest(bytes(record.fingerprint), fingerprint):
         raise Conflict(code="idempotency_key_reused")
     recheck = getattr(view, "recheck", None)

@@ -22,6 +22,10 @@ class Port(Generic[T]):
     def bind(self, implementation: T) -> None:
         self._bound = implementation
 
+    @property
+    def bound(self) -> bool:
+        return self._bound is not None
+
     def __call__(self) -> T:
         if self._bound is None:
             raise UnboundPort(f"port {self.name} is not bound")
@@ -30,4 +34,4 @@ class Port(Generic[T]):
 
 def unbound() -> list[str]:
     """Names of ports that nothing is bound to."""
-    return sorted(name for name, port in _PORTS.items() if port._bound is None)
+    return sorted(name for name, port in _PORTS.items() if not port.bound)

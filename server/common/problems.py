@@ -44,7 +44,7 @@ def to_problem(error: BaseException) -> Problem | None:
     if isinstance(error, drf.PermissionDenied | PermissionDenied):
         return Forbidden()
     if isinstance(error, drf.Throttled):
-        return TooMany(error.wait or 1)
+        return TooMany(getattr(error, "wait", None) or 1)
     if isinstance(error, drf.APIException) and error.status_code < 500:
         code = error.get_codes()
         return _of_drf(error, code if isinstance(code, str) else error.default_code)

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from server.vault import actions as vault
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
@@ -22,6 +21,7 @@ from server.consent.ports import ROOM_EFFECTS
 from server.consent.records import grants_of, stored
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
+from server.vault import actions as vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def decide(records: Iterable[ConsentRecord], who: Who, purpose: str, at: datetim
 
     1. The patient, in their own room.
     2. Whose engagement has ended: deny.
-    3. An active consent in its period that matches purpose, unit and, where narrowed, person and role, with a registered
-       agreement between the controllers.
+    3. An active consent in its period that matches purpose, unit and, where narrowed, person and role, with a
+       registered agreement between the controllers.
     4. Deny.
     """
     if who.is_subject:

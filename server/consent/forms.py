@@ -1,4 +1,4 @@
-"""Consent forms: data and text, never code. A new version of a form is a new file entry; old bytes stay with the act."""
+"""Consent forms: data and text, never code. The bytes that were shown stay with the act, whatever the file says later."""
 
 import functools
 import hashlib
@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 OSLO = ZoneInfo("Europe/Oslo")
+NONE = "\N{EN DASH}"
 LANGUAGES = ("nb", "nn", "en")
 
 
@@ -64,9 +65,9 @@ def render(*, form_id: str, language: str, names: list[str], purpose: str, until
     data = form(form_id)
     chosen = language if language in LANGUAGES else "nb"
     words = data["texts"][chosen]
-    end = until.astimezone(OSLO).strftime("%d.%m.%Y") if until else "–"
+    end = until.astimezone(OSLO).strftime("%d.%m.%Y") if until else NONE
     first = words["first"].format(
-        names="\n".join(f"• {name}" for name in names) or "–",
+        names="\n".join(f"• {name}" for name in names) or NONE,
         purpose=data["purposes"].get(purpose, {}).get(chosen, purpose),
         until=end,
     )

@@ -20,13 +20,13 @@ class RoomEffects(Protocol):
         """The grants that this person's room still needs. Raises NotFound when the room is not theirs to ask for."""
 
     def may_see(self, acting: Acting, consent: Consent) -> bool:
-        """Whether this member of staff is in the room, or asked for it, so that the consent's state is theirs to know."""
+        """Whether this member of staff is in the room, or asked for it, and so may know the consent's state."""
 
     def asked(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
         """The patient has been asked: the request stands in the timeline."""
 
     def access_changed(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
-        """Who may read and write has changed: raise the epoch, open and close intervals, tell those concerned (law 5)."""
+        """Who may read and write has changed: raise the epoch, open and close intervals, tell them (law 5)."""
 
 
 ROOM_EFFECTS: Port[RoomEffects] = Port("consent.RoomEffects")

@@ -51,5 +51,5 @@ def records_for_rooms(room_ids: Iterable[UUID]) -> dict[UUID, list[ConsentRecord
         .defer("text_sealed", "remark_sealed")
     )
     for version in newest:
-        found.setdefault(version.room_id, []).append(record_of(version))  # type: ignore[attr-defined]
+        found.setdefault(version.room_id, []).append(record_of(version))
     return found

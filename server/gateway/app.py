@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 
+from server.common.asgi import UNSENT
 from server.common.db import in_db
 from server.common.errors import Unauthenticated
 from server.common.ids import new_id
@@ -25,8 +26,6 @@ from server.people.authentication import COOKIE
 
 log = structlog.get_logger(__name__)
 
-UNSENT = "samsnakk.unsent"
-"""An extension that our own server offers: a callable that tells how many bytes it has not yet handed to the kernel."""
 TYPING_S = 2.0
 
 Scope = dict[str, Any]
@@ -92,7 +91,7 @@ class Gateway:
             socket.close(frames.DEACTIVATED if refusal.code == "account_deactivated" else frames.SESSION_ENDED)
             await self._wait_for_end(receive)
             return False
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client is told to come back
             log.warning("hello_failed", error=type(error).__name__)
             socket.close(frames.RESTARTING)  # come back, with jitter
             await self._wait_for_end(receive)
@@ -122,7 +121,8 @@ class Gateway:
             begin(hub, socket, room, begun.receipts.get(room.permit.room_id, []))
         socket.push(frames.synced())
         socket.welcomed = True
-        assert socket.acting is not None and socket.acting.session is not None
+        assert socket.acting is not None
+        assert socket.acting.session is not None
         left = (socket.acting.session.valid_until - socket.acting.at).total_seconds()
         if left < 24 * 3600:
             socket.expiry = hub.loop.call_later(max(left, 0) + 0.05, hub.look_again, [socket])

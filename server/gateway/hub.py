@@ -174,23 +174,22 @@ class Hub:
         """A read that fails is tried again: nothing is lost, only late."""
         try:
             await work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one bad read must not end all reading
             log.warning("read_failed", error=type(error).__name__)
             self._dirty.update(rooms)
             await asyncio.sleep(RETRY_S)
 
     async def _read(self, rooms: list[UUID]) -> None:
-        asks = []
-        for room_id in rooms:
-            if follows := self.rooms.get(room_id):
-                asks.append(
-                    Ask(
-                        room_id,
-                        after=min(follow.cursor for follow in follows),
-                        users=frozenset(follow.socket.user_id for follow in follows),
-                        epochs=frozenset(follow.permit.epoch for follow in follows),
-                    )
-                )
+        asks = [
+            Ask(
+                room_id,
+                after=min(follow.cursor for follow in follows),
+                users=frozenset(follow.socket.user_id for follow in follows),
+                epochs=frozenset(follow.permit.epoch for follow in follows),
+            )
+            for room_id in rooms
+            if (follows := self.rooms.get(room_id))
+        ]
         for reading in await in_db(jobs.read_rooms, asks) if asks else ():
             self._spread(reading)
 
@@ -234,7 +233,7 @@ class Hub:
         if entries:
             try:
                 await in_db(jobs.unfollow, entries)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - kept, and written with the next ones
                 log.warning("unfollow_late", error=type(error).__name__)
                 self._unfollowed = entries + self._unfollowed
 
@@ -244,7 +243,7 @@ class Hub:
         for socket in list(self.sockets):
             socket.close(frames.RESTARTING)
         deadline = self.loop.time() + patience_s
-        while self.sockets and self.loop.time() < deadline:
+        while self.sockets and self.loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
             await asyncio.sleep(0.02)
         await self.poster.finish()
         await self.pulse.flush()

@@ -71,9 +71,8 @@ def begin(acting: Acting, cursors: dict[UUID, int]) -> Begun:
 
 def my_rooms(acting: Acting) -> list[UUID]:
     """Rooms joined by whoever acts, for the engagement acted for."""
-    mine = Member.objects.filter(user_id=acting.user.id, state=Member.State.JOINED)
-    engagement = acting.engagement.id if acting.engagement is not None else None
-    return list(mine.filter(engagement_id=engagement).values_list("room_id", flat=True))
+    mine = Member.objects.filter(user_id=acting.user.id, state=Member.State.JOINED, engagement=acting.engagement)
+    return list(mine.values_list("room_id", flat=True))
 
 
 def enter(acting: Acting, room_ids: Iterable[UUID], cursors: dict[UUID, int]) -> list[OpenedRoom]:

@@ -48,7 +48,7 @@ class LayerLink:
             message = {"type": "hints", "from": self._me, "hints": [one.packed() for one in hints]}
             try:
                 await asyncio.wait_for(self._layer.group_send(GROUP, message), SEND_LIMIT_S)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - hints may be lost (law 4)
                 log.warning("hints_lost", count=len(hints), error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
@@ -58,7 +58,7 @@ class LayerLink:
                 self._channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, self._channel)
                 await self._listen(self._channel)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the layer raises, try again
                 log.warning("layer_lost", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
@@ -74,5 +74,5 @@ class LayerLink:
         if self._layer is not None and self._channel is not None:
             try:
                 await asyncio.wait_for(self._layer.group_discard(GROUP, self._channel), SEND_LIMIT_S)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it expires by itself
                 log.warning("layer_not_left", error=type(error).__name__)

@@ -54,7 +54,7 @@ class Poster:
 
     async def finish(self) -> None:
         """Wait until what was taken on is written or refused."""
-        while self._writers:
+        while self._writers:  # noqa: ASYNC110 - once in a process's life
             await asyncio.sleep(0.01)
 
     async def _write_until_empty(self) -> None:
@@ -78,7 +78,7 @@ class Poster:
                 done = await in_db(posting.write, [post for _, post in posts])
             except (StaleEpoch, NotCommitted):
                 alone += [one for one, _ in posts]
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - each sender gets an answer, whatever it was
                 for one, _ in posts:
                     self._failed(one, error)
             else:
@@ -105,7 +105,7 @@ class Poster:
         assert one.socket.acting is not None
         try:
             seq = await in_db(_post_alone, one.socket.acting, one.room_id, one.message)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it was
             self._failed(one, error)
         else:
             self._posted(one, seq)

@@ -63,7 +63,7 @@ class Pulse:
                 await self.flush()
                 await self._send_receipts()
                 await self._hub.write_unfollowed()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - kept, and tried again
                 log.warning("marks_late", error=type(error).__name__)
 
     async def flush(self) -> None:
@@ -120,10 +120,8 @@ class Pulse:
         if not sockets:
             return
         try:
-            found = await in_db(
-                jobs.standing, [one.sid for one in sockets], list({one.user_id for one in sockets})
-            )
-        except Exception as error:
+            found = await in_db(jobs.standing, [one.sid for one in sockets], list({one.user_id for one in sockets}))
+        except Exception as error:  # noqa: BLE001 - the next heartbeat looks again
             log.warning("look_failed", error=type(error).__name__)
             if not beat:
                 await asyncio.sleep(1.0)

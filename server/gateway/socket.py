@@ -67,7 +67,8 @@ class Socket:
 
     @property
     def sid(self) -> UUID:
-        assert self.acting is not None and self.acting.session is not None
+        assert self.acting is not None
+        assert self.acting.session is not None
         return self.acting.session.sid
 
     @property
@@ -128,7 +129,7 @@ class Socket:
                 await self._send({"type": "websocket.send", "text": frame})
             if self.closed is not None:
                 await self._send({"type": "websocket.close", "code": self.closed})
-        except Exception:  # the peer is gone; the server tells the receive loop
+        except Exception:  # noqa: BLE001 - the peer is gone; the server tells the receive loop
             self._outbox.clear()
         finally:
             self._drainer = None

@@ -1,9 +1,8 @@
-"""Daphne with what a socket that must not be lost needs: unsent bytes told to the application, and a drain at SIGTERM
-(daphne itself drops sockets without a close frame and without telling the application)."""
+"""Daphne with what a socket that must not be lost needs: unsent bytes told to the application, and the ASGI lifespan,
+so that the application drains at SIGTERM (daphne itself drops sockets without a close frame and without a word)."""
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -11,18 +10,19 @@ from daphne.server import Server
 from django.conf import settings
 from twisted.internet import reactor
 
-from server.gateway.app import UNSENT
+from server.common.asgi import UNSENT
 
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE = 4 * 1024 * 1024
 """Above the application's own limit, so that it is the one to answer 4413."""
+PATIENCE_S = 10.0
 
 
-class DrainingServer(Server):  # type: ignore[misc]
-    """Listens on one address; `drain` is awaited before the reactor stops."""
+class DrainingServer(Server):
+    """Listens on one address. At SIGTERM or SIGINT it stops listening, lets the application end, then stops."""
 
-    def __init__(self, application: Any, *, host: str, port: int, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, application: Any, *, host: str, port: int) -> None:
         interface = host.replace(":", r"\:")
         super().__init__(
             application,
@@ -36,37 +36,44 @@ class DrainingServer(Server):  # type: ignore[misc]
             server_name="samsnakk",
             verbosity=0,
             proxy_forwarded_address_header="X-Forwarded-For" if settings.ENV.behind_tls else None,
-            ready_callable=self._take_signals,
+            ready_callable=self._begin,
         )
-        self._drain = drain
-        self._stopping = False
+        self._lifespan: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             scope["extensions"] = {UNSENT: lambda: unsent_bytes(protocol)}
         return super().create_application(protocol, scope)
 
-    def _take_signals(self) -> None:
+    def _begin(self) -> None:
         loop = asyncio.get_event_loop()
+        self._lifespan.put_nowait({"type": "lifespan.startup"})
+        self._tasks.append(loop.create_task(self.application({"type": "lifespan"}, self._lifespan.get, self._heard)))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._begin_stop)
 
+    async def _heard(self, message: dict[str, Any]) -> None:
+        if message["type"].startswith("lifespan.shutdown"):
+            self._ended.set()
+
     def _begin_stop(self) -> None:
-        if not self._stopping:
-            self._stopping = True
-            self._stop_task = asyncio.get_event_loop().create_task(self._drain_and_stop())
+        if len(self._tasks) == 1:
+            self._tasks.append(asyncio.get_event_loop().create_task(self._drain_and_stop()))
 
     async def _drain_and_stop(self) -> None:
         for listener in self.listeners:
-            port = listener.result
-            if hasattr(port, "stopListening"):
-                port.stopListening()
+            if hasattr(listener.result, "stopListening"):
+                listener.result.stopListening()
+        self._lifespan.put_nowait({"type": "lifespan.shutdown"})
         try:
-            await asyncio.wait_for(self._drain(), 10)
-        except Exception as error:
-            log.warning("drain_unfinished", error=type(error).__name__)
+            await asyncio.wait_for(self._ended.wait(), PATIENCE_S)
+        except TimeoutError:
+            log.warning("drain_unfinished")
         finally:
-            reactor.stop()  # type: ignore[attr-defined]
+            stop: Any = reactor
+            stop.stop()
 
 
 def unsent_bytes(protocol: Any) -> int:

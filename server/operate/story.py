@@ -93,7 +93,8 @@ class Device:
 
     async def drop(self) -> None:
         """The phone loses the net: no close frame, nothing said."""
-        assert self._socket is not None and self._task is not None
+        assert self._socket is not None
+        assert self._task is not None
         self._task.cancel()
         self._socket.transport.abort()
         await asyncio.sleep(0)
@@ -132,9 +133,7 @@ class Person:
         return answer.json() if answer.content else None
 
     async def post(self, room: str, body: str, *, expect: int = 201) -> Any:
-        return await self.call(
-            "POST", f"rooms/{room}/messages", {"txn_id": str(uuid4()), "body": body}, expect=expect
-        )
+        return await self.call("POST", f"rooms/{room}/messages", {"txn_id": str(uuid4()), "body": body}, expect=expect)
 
     async def leave(self) -> None:
         if hasattr(self, "device"):

@@ -57,7 +57,7 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
 
 
 def narrowed(want: Want, permit: Permit) -> Want:
-    """Leave out what lies before the first, or after the last, of what may be seen: pages then hold what they promise."""
+    """Leave out what lies before the first, or after the last, of what may be seen: pages hold what they promise."""
     low = min(first for first, _ in permit.spans) - 1
     ends = [until for _, until in permit.spans]
     high = None if None in ends else max(end for end in ends if end is not None) - 1

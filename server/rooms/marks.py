@@ -1,7 +1,7 @@
 """Delivered and read marks (S6): forward only, never beyond what the member may see. «Read» never means «dealt with».
 
-Sockets gather marks in memory and write them at most once a second, all in one batch; a mark that is lost with a process
-is sent again by the client, or implied by its next cursor.
+Sockets gather marks in memory and write them at most once a second, all in one batch; a mark that is lost with a
+process is sent again by the client.
 """
 
 from collections.abc import Iterable, Sequence

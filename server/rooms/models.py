@@ -96,7 +96,7 @@ class RoomEvent(Row):
     """One event of a room's timeline: append-only (triggers), `seq` without holes (law 2).
 
     What was written stands in `sealed` under the room's key; `facts` holds identifiers and codes only. `txn_id` makes a
-    retry the same act, and `fingerprint` (HMAC of kind, reply and body under the room's key) tells whether it is (law 3).
+    retry the same act, and `fingerprint` (HMAC of kind, reply and body under the room's key) tells if it is (law 3).
     """
 
     room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="events")
@@ -106,7 +106,7 @@ class RoomEvent(Row):
     created_at = models.DateTimeField(db_default=Now())
     facts = models.JSONField(default=dict)
     sealed = models.BinaryField(null=True)
-    txn_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null means «not from a client»
+    txn_id = models.CharField(max_length=64, null=True)
     fingerprint = models.BinaryField(null=True)
 
     class Meta:

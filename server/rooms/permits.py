@@ -24,8 +24,8 @@ Spans = tuple[tuple[int, int | None], ...]
 class Permit:
     """One member's standing in one room. `spans` are the `seq` intervals they may see, `first <= seq < until`.
 
-    `reader_until` is set for patients: the last moment at which somebody else may read, as known now; None together with
-    `has_reader` means no end. Staff always have the patient as a reader.
+    `reader_until` is set for patients: the last moment at which somebody else may read, as known now; None together
+    with `has_reader` means no end. Staff always have the patient as a reader.
     """
 
     room_id: UUID
@@ -108,13 +108,13 @@ def load(rooms: Iterable[UUID], *, users: Iterable[UUID] | None = None) -> dict[
             valid_until=verdict.valid_until,
             has_reader=bool(others) or not member.is_patient,
             reader_until=None if open_ended else max((end for end in others if end), default=None),
-            at=member.read_at,  # type: ignore[attr-defined]
+            at=member.read_at,
         )
     return found
 
 
 def judge(members: Sequence[Member]) -> dict[UUID, Decision]:
-    """The decision for each member, by member id; two statements. Members carry `room`, `engagement__unit`, `read_at`."""
+    """The decision for each member, by id; two statements. Members carry `room`, `engagement__unit`, `read_at`."""
     records = records_for_rooms({member.room_id for member in members})
     agreements = _agreements(members)
     return {member.id: _judge(member, records.get(member.room_id, []), agreements) for member in members}

@@ -5,8 +5,8 @@ from typing import Any
 
 import dj_database_url
 
-from server.common.postgres import ImpatientConnection
 from server.common.logs import logging_config
+from server.common.postgres import ImpatientConnection
 from server.settings.env import ROOT, read_environment
 
 ENV = read_environment()
@@ -62,6 +62,8 @@ else:
     with contextlib.suppress(OSError):  # an unwritable folder is told by the commands, in one line
         ENV.var_dir.mkdir(parents=True, exist_ok=True)
     DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(ENV.var_dir / "samsnakk.sqlite3")}
+
+ImpatientConnection.limit_s = ENV.db_timeout_s + 1  # the server's own limit comes first
 
 EMBEDDED = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 if EMBEDDED:

@@ -5,6 +5,7 @@ import sys
 import threading
 from typing import Any
 
+from channels.routing import get_default_application
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
@@ -49,16 +50,14 @@ class Command(BaseCommand):
         return personas()
 
     def _serve(self, personas: list[str]) -> None:
-        from server.asgi import application, gateway  # noqa: PLC0415 - the reactor is chosen when daphne is loaded
-        from server.operate.daphne import DrainingServer  # noqa: PLC0415
+        from server.operate.daphne import DrainingServer  # noqa: PLC0415 - loading daphne chooses the reactor
 
         env = settings.ENV
         stop = threading.Event()
         threads = loops.start(stop)
         if personas:
             self._greet(personas)
-        server = DrainingServer(application, host=env.host, port=env.port, drain=gateway.drain)
-        server.run()
+        DrainingServer(get_default_application(), host=env.host, port=env.port).run()
         stop.set()
         for thread in threads:
             thread.join(timeout=3)
