@@ -220,14 +220,15 @@ class History(APIView):
 
 def view(consent: Consent, me: Acting) -> dict[str, Any]:
     """The consent as this person may know it."""
+    own = is_own(me, consent)
     told: dict[str, Any] = {
         "id": str(consent.id),
         "room": str(consent.room_id) if consent.room_id else None,
         "patient": str(consent.patient_id),
         "purpose": consent.purpose,
-        "state": consent.state,
+        "state": consent.state if own else ROOM_EFFECTS().state_shown(me, consent),
     }
-    if not is_own(me, consent):
+    if not own:
         return told
     version = actions.newest(consent)
     who = _people([version])

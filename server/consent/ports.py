@@ -22,6 +22,10 @@ class RoomEffects(Protocol):
     def may_see(self, acting: Acting, consent: Consent) -> bool:
         """Whether this member of staff is in the room, or asked for it, and so may know the consent's state."""
 
+    def state_shown(self, acting: Acting, consent: Consent) -> str:
+        """The state as this member of staff may know it: to whoever waits for an answer, a consent that is in force for
+        others is still only asked for."""
+
     def asked(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
         """The patient has been asked: the request stands in the timeline."""
 

@@ -7,7 +7,7 @@ from server.audit.entry import SYSTEM
 from server.common.errors import NotFound, Refusal
 from server.common.hints import hint
 from server.consent.decide import Grant
-from server.consent.models import Act, Consent, ConsentVersion
+from server.consent.models import Act, Consent, ConsentVersion, State
 from server.people.actors import Acting
 from server.people.models import AgreementParty
 from server.rooms.access import asks, fits
@@ -36,6 +36,10 @@ class ConsentInRooms:
             return False
         member = Member.objects.filter(room_id=consent.room_id, user_id=acting.user.id).first()
         return member is not None and (asks(acting, member) or self._inside(acting, consent.room_id))
+
+    def state_shown(self, acting: Acting, consent: Consent) -> str:
+        inside = consent.room_id is not None and self._inside(acting, consent.room_id)
+        return consent.state if inside or consent.state != State.ACTIVE else State.REQUESTED
 
     def asked(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
         if consent.room_id is None:

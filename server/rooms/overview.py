@@ -13,13 +13,14 @@ from server.people.hours import next_attended
 from server.people.names import display_names
 from server.rooms import permits
 from server.rooms.access import fits
-from server.rooms.models import EventType, Member, Room, RoomEvent
+from server.rooms.models import EventType, Member, Participation, Room, RoomEvent
 from server.rooms.permits import Permit
 
 
 @dataclass(frozen=True, slots=True)
 class RoomCard:
-    """One room in a list. Whoever waits for the patient's answer sees neither head nor events (`waiting`)."""
+    """One room in a list. Whoever waits for the patient's answer sees neither head nor events nor whether the patient
+    takes part (`waiting`): a room that has been used looks like a new one."""
 
     room: Room
     patient_name: str
@@ -89,7 +90,7 @@ def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:
                 consent_id=consent.id if consent else None,
                 consent_state=_state_shown(consent, permit),
                 next_attended=_attended(room.id, members, acting) if permit is not None else None,
-                participation=_participation(room.id, members),
+                participation=_participation(room.id, members) if permit is not None else Participation.FOLLOWING,
             )
         )
     return found
