@@ -50,6 +50,7 @@ class Gateway:
         if hub.draining:
             socket.close(frames.RESTARTING)
         hub.sockets.add(socket)
+        socket.task = asyncio.current_task()
         try:
             if await self._greet(hub, socket, scope, receive):
                 await self._listen(hub, socket, receive)
@@ -118,7 +119,7 @@ class Gateway:
         for room_id in begun.closed:
             socket.push(frames.room_closed(room_id, "not_open"))
         for room in begun.rooms:
-            begin(hub, socket, room, begun.receipts.get(room.permit.room_id, []))
+            begin(hub, socket, room, begun.receipts.get(room.permit.room_id))
         socket.push(frames.synced())
         socket.welcomed = True
         assert socket.acting is not None

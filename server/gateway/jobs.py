@@ -9,6 +9,7 @@ from django.db import transaction
 
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
+from server.common.clock import now
 from server.gateway import frames
 from server.people.actors import Acting, acting_in
 from server.people.authentication import authenticate_token, live_sessions
@@ -46,7 +47,7 @@ class Begun:
     acting: Acting
     rooms: list[OpenedRoom]
     closed: list[UUID]
-    receipts: dict[UUID, list[marks.Receipt]]
+    receipts: dict[UUID, marks.RoomReceipts]
 
 
 def sign_in(token: str) -> Acting:
@@ -75,8 +76,11 @@ def my_rooms(acting: Acting) -> list[UUID]:
     return list(mine.values_list("room_id", flat=True))
 
 
-def enter(acting: Acting, room_ids: Iterable[UUID], cursors: dict[UUID, int]) -> list[OpenedRoom]:
-    """Enter rooms: permit, missed events and the audit `follow`, in one settled view per room.
+def enter(
+    acting: Acting, room_ids: Iterable[UUID], cursors: dict[UUID, int], *, joining: bool = False
+) -> list[OpenedRoom]:
+    """Enter rooms: permit, missed events and the audit `follow`, in one settled view per room. A room without a cursor
+    is entered at its head or, when `joining`, where the newest interval of what may be seen begins.
 
     A room whose access changes between the permit and the read is decided again.
     """
@@ -86,6 +90,8 @@ def enter(acting: Acting, room_ids: Iterable[UUID], cursors: dict[UUID, int]) ->
             break
         found = permits.load(waiting, users=[acting.user.id])
         mine = [permit for permit in found.values() if fits(acting, permit)]
+        if joining:
+            cursors = {permit.room_id: permit.spans[-1][0] - 1 for permit in mine}
         chunks = timeline.read([_want(permit, cursors) for permit in mine])
         settled = [permit for permit in mine if chunks[permit.room_id].epoch == permit.epoch]
         waiting = [permit.room_id for permit in mine if chunks[permit.room_id].epoch != permit.epoch]
@@ -210,6 +216,7 @@ def read_rooms(asks: Sequence[Ask]) -> list[Reading]:
 class Standing:
     """What the heartbeat finds: which sessions still hold, which accounts are closed, and who is in which room."""
 
+    at: datetime
     live: frozenset[UUID]
     deactivated: frozenset[UUID]
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]]
@@ -227,4 +234,4 @@ def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]] = {}
     for user, engagement, room, head, epoch in rows:
         rooms.setdefault((user, engagement), {})[room] = (head, epoch)
-    return Standing(live, frozenset(closed), rooms)
+    return Standing(now(), live, frozenset(closed), rooms)

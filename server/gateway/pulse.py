@@ -12,7 +12,7 @@ from server.gateway.frames import MarkFrame
 from server.gateway.jobs import Standing
 from server.gateway.socket import Follow, Socket
 from server.rooms import marks
-from server.rooms.marks import Mark, Receipt
+from server.rooms.marks import Mark, Receipt, RoomReceipts
 
 if TYPE_CHECKING:
     from server.gateway.hub import Hub
@@ -49,7 +49,7 @@ class Pulse:
             self._moved.add(room_id)
 
     def told(self, room_id: UUID, receipts: list[Receipt]) -> None:
-        """What a beginning socket was just told counts as known only when nobody here was told anything yet."""
+        """What a beginning socket was told counts as known only while nobody else here has been told anything."""
         self._told.setdefault(room_id, {one.user_id: one for one in receipts})
 
     def forget(self, room_id: UUID) -> None:
@@ -94,15 +94,21 @@ class Pulse:
             self._moved |= rooms
             raise
         for room_id in rooms:
-            self._spread(room_id, found.get(room_id, []))
+            if room_id in found:
+                self._spread(room_id, found[room_id])
 
-    def _spread(self, room_id: UUID, receipts: list[Receipt]) -> None:
+    def _spread(self, room_id: UUID, found: RoomReceipts) -> None:
+        follows = self._hub.rooms.get(room_id, ())
+        if any(follow.permit.epoch < found.epoch for follow in follows):  # access has changed: decide that first
+            self._hub.dirty(room_id)
+            self._moved.add(room_id)
+            return
         told = self._told.setdefault(room_id, {})
-        news = [one for one in receipts if told.get(one.user_id) != one]
+        news = [one for one in found.receipts if told.get(one.user_id) != one]
         for one in news:
             told[one.user_id] = one
             frame = frames.receipt(room_id, one.user_id, one.delivered, one.read)
-            for follow in self._hub.rooms.get(room_id, ()):
+            for follow in follows:
                 follow.socket.push(frame, room_id)
 
     # --- heartbeat -------------------------------------------------------------------------------------
@@ -112,7 +118,10 @@ class Pulse:
             await asyncio.sleep(self._heartbeat_s)
             sockets = [socket for socket in self._hub.sockets if socket.welcomed]
             for start in range(0, len(sockets), BATCH):
-                await self.look_at(sockets[start : start + BATCH], beat=True)
+                try:
+                    await self.look_at(sockets[start : start + BATCH], beat=True)
+                except Exception as error:  # noqa: BLE001 - the heart must go on beating
+                    log.warning("beat_failed", error=type(error).__name__)
 
     async def look_at(self, sockets: list[Socket], *, beat: bool = False) -> None:
         """Sessions, memberships, heads, epochs and marks again; then, at a heartbeat, the frame."""
@@ -140,9 +149,7 @@ class Pulse:
         mine = found.rooms.get((socket.user_id, socket.engagement_id), {})
         for room_id, follow in list(socket.follows.items()):
             head, epoch = mine.get(room_id, (0, -1))
-            if follow.cursor < head or follow.permit.epoch != epoch:
-                self._hub.dirty(room_id)
-            if follow.permit.valid_until is not None:
+            if follow.cursor < head or follow.permit.epoch != epoch or (follow.permit.valid_until is not None and follow.permit.valid_until <= found.at):
                 self._hub.dirty(room_id)
             self._moved.add(room_id)
         missing = [room_id for room_id in mine if room_id not in socket.follows]
@@ -153,17 +160,17 @@ class Pulse:
     async def _open(self, socket: Socket, room_ids: list[UUID]) -> None:
         """Rooms that have become this person's while the socket was open: told, then followed from the joining on."""
         assert socket.acting is not None
-        rooms = await in_db(jobs.enter, socket.acting, room_ids, dict.fromkeys(room_ids, 0))
+        rooms = await in_db(jobs.enter, socket.acting, room_ids, {}, joining=True)
         receipts = await in_db(marks.receipts, [room.permit.room_id for room in rooms])
         for room in rooms:
             room_id = room.permit.room_id
             if room_id in socket.follows or socket.closed is not None:
                 continue
             socket.push(frames.room_opened(room_id))
-            begin(self._hub, socket, room, receipts.get(room_id, []))
+            begin(self._hub, socket, room, receipts.get(room_id))
 
 
-def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: list[Receipt]) -> None:
+def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: RoomReceipts | None) -> None:
     """A socket's first frames of one room: what it missed, then how far everybody has come."""
     room_id = room.permit.room_id
     if room.cursor_ahead:
@@ -173,6 +180,7 @@ def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: list[Rece
     for frame in room.missed:
         socket.push(frame, room_id)
     hub.enter(socket, room)
-    for one in receipts:
-        socket.push(frames.receipt(room_id, one.user_id, one.delivered, one.read), room_id)
-    hub.pulse.told(room_id, receipts)
+    if receipts is not None and receipts.epoch == room.permit.epoch:
+        for one in receipts.receipts:
+            socket.push(frames.receipt(room_id, one.user_id, one.delivered, one.read), room_id)
+        hub.pulse.told(room_id, receipts.receipts)

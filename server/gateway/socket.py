@@ -17,6 +17,8 @@ OUTBOX_BYTES = 2 * 1024 * 1024
 """Unsent characters beyond which a slow reader is closed; it comes back and resumes from its cursors."""
 TRANSPORT_BYTES = 128 * 1024
 """What is handed to the server's own buffer at a time: frames there can no longer be purged (law 5b)."""
+CLOSE_S = 10.0
+"""How long a peer may take to answer a close."""
 FRAMES_PER_S = 500.0
 BURST = 2_000.0
 
@@ -48,6 +50,7 @@ class Socket:
         "closed",
         "expiry",
         "follows",
+        "task",
         "welcomed",
     )
 
@@ -64,6 +67,7 @@ class Socket:
         self.closed: int | None = None
         self.expiry: asyncio.TimerHandle | None = None
         self.welcomed = False
+        self.task: asyncio.Task[Any] | None = None
 
     @property
     def sid(self) -> UUID:
@@ -115,8 +119,14 @@ class Socket:
         self.closed = code
         self._outbox.clear()
         self._size = 0
+        asyncio.get_running_loop().call_later(CLOSE_S, self._abandon)
         if self._drainer is None:
             self._drainer = asyncio.get_running_loop().create_task(self._drain())
+
+    def _abandon(self) -> None:
+        """The peer takes neither frames nor the close: end the application, and with it the connection."""
+        if self.task is not None and not self.task.done():
+            self.task.cancel()
 
     async def _drain(self) -> None:
         try:

@@ -8,6 +8,7 @@ from server.people.actors import Acting
 from server.rooms import permits
 from server.rooms.models import Member, Room
 from server.rooms.permits import Permit
+from server.rooms.timeline import StaleEpoch
 
 
 def open_room(acting: Acting, room_id: UUID, *, act: str) -> Permit:
@@ -20,6 +21,15 @@ def open_room(acting: Acting, room_id: UUID, *, act: str) -> Permit:
     if permit is not None and fits(acting, permit):
         return permit
     raise refused(acting, room_id, act=act)
+
+
+def unchanged(permit: Permit) -> None:
+    """Call after reading and before answering: what was read was read while the permit held (law 5b).
+
+    Raises StaleEpoch when access has changed since.
+    """
+    if not Room.objects.filter(id=permit.room_id, access_epoch=permit.epoch).exists():
+        raise StaleEpoch
 
 
 def fits(acting: Acting, permit: Permit) -> bool:

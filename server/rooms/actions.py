@@ -5,6 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from server.audit.actions import record
 from server.audit.entry import Entry
@@ -34,7 +35,7 @@ R = TypeVar("R")
 
 def decided_again(attempt: Callable[[], R]) -> R:
     """Run `attempt`, which decides and acts, again when access changed between the two (law 2)."""
-    for _ in range(TRIES):
+    for _attempt in range(TRIES):
         try:
             return attempt()
         except StaleEpoch:
@@ -53,7 +54,8 @@ def open_new_room(*, acting: Acting, patient_id: UUID, purpose: str, people: Seq
     engagement = require_staff(acting)
     patient = open_patient(acting, patient_id)
     if purpose not in purposes():
-        raise Invalid(errors=[{"field": "purpose", "code": "invalid_choice", "detail": "Not a purpose of ours."}])
+        unknown_purpose = _("This value is not one of those that can be chosen.")
+        raise Invalid(errors=[{"field": "purpose", "code": "invalid_choice", "detail": unknown_purpose}])
     if patient.user_id is None:
         raise Conflict(code="patient_without_account")
     room = Room.objects.filter(patient=patient, purpose=purpose).first()
@@ -154,7 +156,7 @@ def _engaged(people: Sequence[UUID], room: Room) -> list[Engagement]:
     if unknown:
         raise Invalid(
             errors=[
-                {"field": f"propose.{index}", "code": "not_staff", "detail": "Nobody who works here now."}
+                {"field": f"propose.{index}", "code": "not_staff", "detail": _("Nobody who works here now.")}
                 for index in unknown
             ]
         )

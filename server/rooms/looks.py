@@ -8,9 +8,10 @@ from django.db import transaction
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.people.actors import Acting
-from server.rooms import timeline
-from server.rooms.access import open_room
+from server.rooms import marks, timeline
+from server.rooms.access import open_room, unchanged
 from server.rooms.actions import decided_again
+from server.rooms.marks import Receipt
 from server.rooms.models import Member
 from server.rooms.permits import Permit
 from server.rooms.timeline import Happened, StaleEpoch, Want
@@ -101,11 +102,36 @@ def record_look(acting: Acting, permit: Permit, type_: str) -> None:
         )
 
 
-def members_of(permit: Permit) -> list[Member]:
-    """Everybody in the room, or proposed for it, as members may know."""
-    return list(
-        Member.objects.filter(room_id=permit.room_id)
-        .exclude(state=Member.State.REMOVED)
-        .select_related("engagement__unit__controller", "user")
-        .order_by("id")
-    )
+def members(*, acting: Acting, room_id: UUID) -> list[Member]:
+    """Everybody in the room, or proposed for it, as members may know; one look.
+
+    Raises NotFound, Forbidden.
+    """
+
+    def attempt() -> list[Member]:
+        permit = open_room(acting, room_id, act="members.viewed")
+        found = list(
+            Member.objects.filter(room_id=room_id)
+            .exclude(state=Member.State.REMOVED)
+            .select_related("engagement__unit__controller", "user")
+            .order_by("id")
+        )
+        unchanged(permit)
+        record_look(acting, permit, "members.viewed")
+        return found
+
+    return decided_again(attempt)
+
+
+def receipts(*, acting: Acting, room_id: UUID) -> list[Receipt]:
+    """How far everybody has come (S6); one look. Raises NotFound, Forbidden."""
+
+    def attempt() -> list[Receipt]:
+        permit = open_room(acting, room_id, act="receipts.viewed")
+        found = marks.receipts([room_id])[room_id]
+        if found.epoch != permit.epoch:
+            raise StaleEpoch
+        record_look(acting, permit, "receipts.viewed")
+        return found.receipts
+
+    return decided_again(attempt)

@@ -32,13 +32,13 @@ def save(marks: Sequence[Mark]) -> None:
     forward = (
         "UPDATE rooms_member SET "
         'delivered = CASE WHEN delivered < %s THEN %s ELSE delivered END, "read" = CASE WHEN "read" < %s THEN %s '
-        'ELSE "read" END WHERE id = %s AND (delivered < %s OR "read" < %s)'
+        'ELSE "read" END WHERE id = %s AND state = %s AND (delivered < %s OR "read" < %s)'
     )
     rows = []
     for mark in sorted(marks, key=lambda one: one.member_id):
         delivered = max(mark.delivered, mark.read)
         member = uuid_in(mark.member_id)
-        rows.append((delivered, delivered, mark.read, mark.read, member, delivered, mark.read))
+        rows.append((delivered, delivered, mark.read, mark.read, member, Member.State.JOINED, delivered, mark.read))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(forward, rows)
         for room_id in {mark.room_id for mark in marks}:
@@ -54,19 +54,30 @@ class Receipt:
     read: int
 
 
-def receipts(room_ids: Iterable[UUID]) -> dict[UUID, list[Receipt]]:
-    """The marks of everybody who takes part in each room; one statement."""
+@dataclass(frozen=True, slots=True)
+class RoomReceipts:
+    """The marks of everybody who takes part in a room, and the access epoch that the statement saw: they are for
+    permits of that epoch alone (law 5)."""
+
+    epoch: int
+    receipts: list[Receipt]
+
+
+def receipts(room_ids: Iterable[UUID]) -> dict[UUID, RoomReceipts]:
+    """The marks in each room; one statement."""
     wanted = [uuid_in(room_id) for room_id in room_ids]
-    found: dict[UUID, list[Receipt]] = {}
+    found: dict[UUID, RoomReceipts] = {}
     if not wanted:
         return found
     with connection.cursor() as cursor:
         places = ", ".join(["%s"] * len(wanted))
         cursor.execute(
-            'SELECT room_id, user_id, delivered, "read" FROM rooms_member '  # noqa: S608 - placeholders only
-            f"WHERE room_id IN ({places}) AND state = %s",
+            'SELECT r.id, r.access_epoch, m.user_id, m.delivered, m."read" '  # noqa: S608 - placeholders only
+            "FROM rooms_member m JOIN rooms_room r ON r.id = m.room_id "
+            f"WHERE r.id IN ({places}) AND m.state = %s",
             [*wanted, Member.State.JOINED],
         )
-        for room_id, user_id, delivered, read in cursor.fetchall():
-            found.setdefault(uuid_out(room_id), []).append(Receipt(uuid_out(user_id), delivered, read))
+        for room_id, epoch, user_id, delivered, read in cursor.fetchall():
+            here = found.setdefault(uuid_out(room_id), RoomReceipts(epoch, []))
+            here.receipts.append(Receipt(uuid_out(user_id), delivered, read))
     return found

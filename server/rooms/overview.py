@@ -71,9 +71,12 @@ def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:
         row.room_id: row
         for row in RoomEvent.objects.filter(room_id__in=list(mine), seq=F("room__head")).defer("sealed")
     }
+    still = dict(Room.objects.filter(id__in=list(mine)).values_list("id", "access_epoch"))
     found = []
     for room in rooms:
         permit = mine.get(room.id)
+        if permit is not None and still.get(room.id) != permit.epoch:
+            continue  # access changed while the page was read (law 5b); the next look decides again
         if permit is None and room.id not in waits:
             continue
         consent, event = consents.get(room.id), last.get(room.id)

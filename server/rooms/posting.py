@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
@@ -37,15 +38,15 @@ class Message:
         """What is wrong with it, per field; texts never repeat the value."""
         found = []
         if not self.body.strip():
-            found.append(("body", "blank", "Write something."))
+            found.append(("body", "blank", _("Write something.")))
         elif len(self.body) > MAX_BODY:
-            found.append(("body", "too_long", f"At most {MAX_BODY} characters."))
+            found.append(("body", "too_long", _("At most %(limit)d characters.") % {"limit": MAX_BODY}))
         if not 0 < len(self.txn_id) <= MAX_TXN or not self.txn_id.isprintable():
-            found.append(("txn_id", "invalid", f"1 to {MAX_TXN} printable characters."))
+            found.append(("txn_id", "invalid", _("1 to %(limit)d printable characters.") % {"limit": MAX_TXN}))
         if self.kind not in KINDS:
-            found.append(("kind", "invalid_choice", "text or agreed."))
+            found.append(("kind", "invalid_choice", _("This value is not one of those that can be chosen.")))
         if self.reply_to is not None and not 0 < self.reply_to < 2**62:
-            found.append(("reply_to", "invalid", "The seq of a message in this room."))
+            found.append(("reply_to", "invalid", _("No such message here.")))
         return [{"field": name, "code": code, "detail": detail} for name, code, detail in found]
 
     def canonical(self) -> str:
@@ -87,7 +88,7 @@ def check(permit: Permit, message: Message, *, head: int) -> None:
     if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
         raise nobody_here(permit)
     if message.reply_to is not None and (message.reply_to > head or not permit.sees(message.reply_to)):
-        raise Invalid(errors=[{"field": "reply_to", "code": "not_found", "detail": "No such message."}])
+        raise Invalid(errors=[{"field": "reply_to", "code": "not_found", "detail": _("No such message here.")}])
 
 
 def nobody_here(permit: Permit) -> Problem:
@@ -217,7 +218,7 @@ def received_before_end(room_id: UUID, user_id: UUID, txn_id: str) -> Problem | 
     if known is None:
         return None
     return Conflict(
-        "The message was received before your access ended.",
+        _("The message was received before your access ended."),
         code="ended",
         refusal=Refusal("message.posted", "ended", room_id=room_id),
     )
