@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import exceptions as drf
 
 from server.common.errors import (
@@ -18,15 +19,9 @@ from server.common.errors import (
     Unauthenticated,
     Unavailable,
 )
+from server.common.words import WORDS
 
 MEDIA_TYPE = "application/problem+json"
-
-_TITLES = {
-    "malformed": "The body is not usable JSON.",
-    "method_not_allowed": "This address does not answer to that method.",
-    "unsupported_media_type": "Send application/json.",
-    "not_acceptable": "Ask for application/json.",
-}
 
 
 def to_problem(error: BaseException) -> Problem | None:
@@ -35,7 +30,7 @@ def to_problem(error: BaseException) -> Problem | None:
         return error
     if isinstance(error, OperationalError | InterfaceError):
         return Unavailable()
-    if isinstance(error, Http404):
+    if isinstance(error, Http404 | drf.NotFound):
         return NotFound()
     if isinstance(error, drf.ValidationError):
         return Invalid(errors=field_errors(error.get_full_details()))
@@ -49,22 +44,22 @@ def to_problem(error: BaseException) -> Problem | None:
         code = error.get_codes()
         return _of_drf(error, code if isinstance(code, str) else error.default_code)
     if isinstance(error, RequestDataTooBig):
-        return _plain(413, "too_large", "The request is too large.")
+        return _plain(413, "too_large")
     if isinstance(error, SuspiciousOperation):
-        return _plain(400, "malformed", _TITLES["malformed"])
+        return _plain(400, "malformed")
     return None
 
 
 def _of_drf(error: drf.APIException, code: str) -> Problem:
     if code == "too_large":
-        return _plain(413, code, "The request is too large.")
+        return _plain(413, code)
     if code in ("malformed", "parse_error"):
-        return _plain(400, "malformed", _TITLES["malformed"])
-    return _plain(error.status_code, code, _TITLES.get(code, "The request could not be understood."))
+        return _plain(400, "malformed")
+    return _plain(error.status_code, code)
 
 
-def _plain(status: int, code: str, title: str) -> Problem:
-    kind = type("PlainProblem", (Problem,), {"status": status, "title": title})
+def _plain(status: int, code: str) -> Problem:
+    kind = type("PlainProblem", (Problem,), {"status": status})
     return kind(code=code)
 
 
@@ -95,7 +90,7 @@ def document(problem: Problem, request_id: str) -> dict[str, Any]:
     """The members of the problem document."""
     body: dict[str, Any] = {
         "type": f"urn:samsnakk:problem:{problem.code}",
-        "title": str(problem.title),
+        "title": str(WORDS.get(problem.code, problem.title)),
         "status": problem.status,
         "code": problem.code,
     }
@@ -133,4 +128,4 @@ class InternalProblem(Problem):
 
     status = 500
     code = "internal"
-    title = "Something went wrong on our side. Nothing was saved. If it is urgent, phone."
+    title = gettext_lazy("Something went wrong on our side. Nothing was saved. If it is urgent, phone.")

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from server.audit.actions import record
 from server.audit.entry import Entry
@@ -276,7 +277,7 @@ def _chosen(known: Sequence[Grant], people: Sequence[UUID] | None) -> list[Grant
     if people is None:
         return list(known)
     strangers: list[FieldError] = [
-        {"field": f"grantees.{index}", "code": "not_proposed", "detail": "This person has not been proposed."}
+        {"field": f"grantees.{index}", "code": "not_proposed", "detail": _("This person has not been proposed.")}
         for index, person in enumerate(people)
         if person not in {grant.person_id for grant in known}
     ]

@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
 from server.common.errors import Forbidden, Unauthenticated
+from server.common.language import speak_to
 from server.people.models import Session, User
 from server.people.periods import DatabaseNow
 
@@ -79,6 +80,7 @@ class SessionTokenAuthentication(BaseAuthentication):
             session = authenticate_token(cookie)
             enforce_csrf(request)
         note_seen(session)
+        speak_to(request._request, session.user.language)  # noqa: SLF001 - what the language was chosen for
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:

@@ -1,0 +1,48 @@
+"""What a code means, in plain words for whoever reads it, perhaps in distress (S12). Codes absent here are answered
+with the title of their class. Written in English; `server/locale` says the same in bokmål and nynorsk.
+"""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+_SIGN_IN_AGAIN = _("Your session is over. Sign in again. In an emergency call 113; the out-of-hours doctor: 116 117.")
+
+WORDS: dict[str, Any] = {
+    # Who somebody is
+    "session_ended": _SIGN_IN_AGAIN,
+    "session_expired": _SIGN_IN_AGAIN,
+    "engagement_ended": _("You no longer work there, so this session is over. Sign in again."),
+    "account_deactivated": _("This account is closed. In an emergency call 113; the out-of-hours doctor: 116 117."),
+    "no_engagement": _("You have no place of work registered here now."),
+    "staff_only": _("Only people who work here can do this."),
+    "patient_only": _("Only the patient can do this."),
+    "has_account": _("The patient already signs in with another account."),
+    "csrf_failed": _("Your browser's request could not be trusted. Load the page again."),
+    # Rooms
+    "consent_missing": _("The patient has not answered yet. Until then nobody can write here."),
+    "nobody_here": _("Nobody else can read here now, so it was not sent. If it is urgent, phone instead."),
+    "ended": _("You can no longer write here."),
+    "no_agreement": _("There is no agreement between these organisations."),
+    "room_full": _("The room is full."),
+    "patient_without_account": _("The patient cannot sign in yet, and so cannot be asked."),
+    "not_your_message": _("Only whoever wrote a message can change it."),
+    "not_yours_to_remove": _("Only the patient can take others out."),
+    "retracted": _("This message has been taken back."),
+    "cursor_ahead": _("There is nothing that far ahead."),
+    "txn_id_reused": _("This was sent before with other words. The new words were not sent."),
+    "try_again": _("Something changed meanwhile. Try again."),
+    # Consent
+    "text_changed": _("The text has changed since you read it. Read it again before you answer."),
+    "not_active": _("You have not said yes to this, so there is nothing to change."),
+    "nobody_asked": _("Nobody is waiting for your answer."),
+    "nobody_left": _("Nobody would be left. To stop sharing altogether, withdraw your consent."),
+    # The request itself
+    "malformed": _("The body is not usable JSON."),
+    "too_large": _("The request is too large."),
+    "method_not_allowed": _("This address does not answer to that method."),
+    "unsupported_media_type": _("Send application/json."),
+    "not_acceptable": _("Ask for application/json."),
+    "idempotency_key": _("This Idempotency-Key cannot be used."),
+    "idempotency_key_reused": _("This Idempotency-Key was used for something else."),
+}
