@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
+
+from server.common.errors import Invalid
 
 
 class KeyCursorPagination(CursorPagination):
@@ -13,6 +17,13 @@ class KeyCursorPagination(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200
+
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
+        """One page. Raises Invalid (`cursor`) for a cursor that is none of ours, whatever is wrong with it."""
+        try:
+            return list(super().paginate_queryset(queryset, request, view=view) or ())
+        except (NotFound, ValidationError, ValueError):
+            raise Invalid(code="cursor") from None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})

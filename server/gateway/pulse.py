@@ -149,7 +149,8 @@ class Pulse:
         mine = found.rooms.get((socket.user_id, socket.engagement_id), {})
         for room_id, follow in list(socket.follows.items()):
             head, epoch = mine.get(room_id, (0, -1))
-            if follow.cursor < head or follow.permit.epoch != epoch or (follow.permit.valid_until is not None and follow.permit.valid_until <= found.at):
+            ran_out = follow.permit.valid_until is not None and follow.permit.valid_until <= found.at
+            if follow.cursor < head or follow.permit.epoch != epoch or ran_out:
                 self._hub.dirty(room_id)
             self._moved.add(room_id)
         missing = [room_id for room_id in mine if room_id not in socket.follows]

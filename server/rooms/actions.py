@@ -283,6 +283,13 @@ def post(*, acting: Acting, room_id: UUID, message: Message) -> tuple[Posted, Pe
 
     def attempt() -> tuple[Posted, Permit]:
         permit = permit_to_post(acting, room_id, message)
+        try:
+            posting.check(permit, message, head=permit.head)
+        except Conflict:  # nobody is here now; the first attempt may have been committed when somebody was (law 3)
+            known = posting.repeated(permit, message)
+            if known is None:
+                raise
+            return known, permit
         posted = posting.write_one(Post(permit, acting.actor, message))
         if posted.created:
             posting.tell(room_id, posted.seq)
@@ -292,16 +299,14 @@ def post(*, acting: Acting, room_id: UUID, message: Message) -> tuple[Posted, Pe
 
 
 def permit_to_post(acting: Acting, room_id: UUID, message: Message) -> Permit:
-    """The permit under which this message may be written now; raises as `post` does."""
+    """The permit of whoever writes; raises as `post` does."""
     try:
-        permit = open_room(acting, room_id, act="message.posted")
+        return open_room(acting, room_id, act="message.posted")
     except NotFound:
-        ended = posting.received_before_end(room_id, acting.user.id, message.txn_id)
+        ended = posting.received_before_end(room_id, acting.user.id, message)
         if ended is None:
             raise
         raise ended from None
-    posting.check(permit, message, head=permit.head)
-    return permit
 
 
 def edit(*, acting: Acting, room_id: UUID, seq: int, body: str) -> RoomEvent:

@@ -1,11 +1,12 @@
 """Reading a room over REST: each page is one look, recorded (law 1), through the one door (law 5)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
 
-from server.audit.actions import record
+from server.audit.actions import record, record_many
 from server.audit.entry import Entry
 from server.people.actors import Acting
 from server.rooms import marks, timeline
@@ -51,7 +52,8 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
         more = len(chunk.events) > limit
         events = seen[:limit] if after is not None else seen[-limit:]
         with transaction.atomic():
-            record(_entry(acting, permit, events))
+            span = {"from": events[0].seq, "to": events[-1].seq} if events else {}
+            record(_look(acting, permit, "events.viewed", span))
         return Page(events, chunk.head, more)
 
     return decided_again(attempt)
@@ -71,9 +73,23 @@ def narrowed(want: Want, permit: Permit) -> Want:
     )
 
 
-def _entry(acting: Acting, permit: Permit, events: list[Happened]) -> Entry:
+def record_list(acting: Acting, permits: Iterable[Permit]) -> None:
+    """Record that a page of the room list was shown: one event for each room on it, for each patient's log (L2)."""
+    entries = [_look(acting, permit, "room.listed") for permit in permits]
+    if entries:
+        with transaction.atomic():
+            record_many(entries)
+
+
+def record_look(acting: Acting, permit: Permit, type_: str) -> None:
+    """Record a look at something of the room other than its timeline."""
+    with transaction.atomic():
+        record(_look(acting, permit, type_))
+
+
+def _look(acting: Acting, permit: Permit, type_: str, detail: dict[str, int] | None = None) -> Entry:
     return Entry(
-        type="events.viewed",
+        type=type_,
         actor=acting.actor,
         subject_id=permit.patient_id,
         room_id=permit.room_id,
@@ -81,25 +97,8 @@ def _entry(acting: Acting, permit: Permit, events: list[Happened]) -> Entry:
         purpose=permit.purpose,
         basis=permit.basis,
         record_ids=permit.record_ids,
-        detail={"from": events[0].seq, "to": events[-1].seq} if events else {},
+        detail=detail or {},
     )
-
-
-def record_look(acting: Acting, permit: Permit, type_: str) -> None:
-    """Record a look at something of the room other than its timeline."""
-    with transaction.atomic():
-        record(
-            Entry(
-                type=type_,
-                actor=acting.actor,
-                subject_id=permit.patient_id,
-                room_id=permit.room_id,
-                object_id=permit.room_id,
-                purpose=permit.purpose,
-                basis=permit.basis,
-                record_ids=permit.record_ids,
-            )
-        )
 
 
 def members(*, acting: Acting, room_id: UUID) -> list[Member]:

@@ -170,13 +170,27 @@ def write_one(post: Post) -> Posted:
         return write([post])[0]
     except (NotCommitted, IntegrityError):
         pass
-    known = earlier(post.permit.room_id, post.permit.user_id, post.message.txn_id)
-    if known is None:  # not the txn_id: let the caller see a fault of ours as one
+    known = repeated(post.permit, post.message)
+    if known is None:
         raise Conflict(code="txn_id_reused")
-    expected = vault.fingerprint(post.permit.key, post.message.canonical())
-    if not hmac.compare_digest(bytes(known.fingerprint or b""), expected):
+    return known
+
+
+def repeated(permit: Permit, message: Message) -> Posted | None:
+    """The message that was committed under this `txn_id`, if there is one.
+
+    Raises Conflict (`txn_id_reused`) when it says something else.
+    """
+    known = earlier(permit.room_id, permit.user_id, message.txn_id)
+    if known is None:
+        return None
+    if not _says(known, permit.key, message):
         raise Conflict(code="txn_id_reused")
     return Posted(seq=known.seq, event_id=known.id, created=False)
+
+
+def _says(known: RoomEvent, key: UUID, message: Message) -> bool:
+    return hmac.compare_digest(bytes(known.fingerprint or b""), vault.fingerprint(key, message.canonical()))
 
 
 def _write_and_take_part(post: Post) -> Posted:
@@ -209,18 +223,21 @@ def _write_and_take_part(post: Post) -> Posted:
 
 def earlier(room_id: UUID, user_id: UUID, txn_id: str) -> RoomEvent | None:
     """A message of this sender that was committed under this `txn_id`."""
-    return RoomEvent.objects.filter(room_id=room_id, sender_id=user_id, txn_id=txn_id).first()
+    found = RoomEvent.objects.filter(room_id=room_id, sender_id=user_id, txn_id=txn_id)
+    return found.select_related("room").first()
 
 
-def received_before_end(room_id: UUID, user_id: UUID, txn_id: str) -> Problem | None:
+def received_before_end(room_id: UUID, user_id: UUID, message: Message) -> Problem | None:
     """For a retry after access ended: what to say if the first attempt was committed (law 3)."""
-    known = earlier(room_id, user_id, txn_id)
+    known = earlier(room_id, user_id, message.txn_id)
     if known is None:
         return None
+    if not _says(known, known.room.key, message):
+        return Conflict(code="txn_id_reused")  # what is sent now was received by nobody
     return Conflict(
         _("The message was received before your access ended."),
         code="ended",
-        refusal=Refusal("message.posted", "ended", room_id=room_id),
+        refusal=Refusal("message.posted", "ended", room_id=room_id, subject_id=known.room.patient_id),
     )
 
 

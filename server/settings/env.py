@@ -20,17 +20,17 @@ class Environment(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     var_dir: Path = ROOT / "var"
-    database_url: str = ""
-    redis_url: str = ""
+    database_url: str = Field(default="", repr=False)
+    redis_url: str = Field(default="", repr=False)
     redis_prefix: str = "samsnakk"
-    secret_key: str = ""
+    secret_key: str = Field(default="", repr=False)
     debug: bool = False
     allowed_hosts: Words = []
     trusted_origins: Words = []
     behind_tls: bool = False
     """A named proxy ends TLS and sets X-Forwarded-Proto; never set when clients reach the server directly."""
-    master_keys: str = ""
-    """`version:base64` pairs, separated by commas; the highest version encrypts."""
+    master_keys: str = Field(default="", repr=False)
+    """`version:base64` pairs, separated by commas; `manage.py vault rotate` brings the highest into use."""
     master_key_file: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from server.audit.actions import record
+from server.audit.actions import record, record_many
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
 from server.common.errors import Conflict, NotFound
@@ -170,6 +170,9 @@ def view_patient(*, acting: Acting, patient_id: UUID) -> Patient:
 
 
 def record_look(*, acting: Acting, patients: Sequence[Patient]) -> None:
-    """Record that one page of patients was looked at, in the transaction that read it; one event per page (law 1)."""
-    ids = tuple(patient.id for patient in patients)
-    record(Entry("patient.viewed", acting.actor, basis="relation", record_ids=ids, detail={"page": True}))
+    """Record that one page of patients was looked at, in the transaction that read it: one event for each patient
+    shown, so that it stands in the access log of each (law 1, L2)."""
+    record_many(
+        Entry("patient.viewed", acting.actor, subject_id=patient.id, basis="relation", detail={"page": True})
+        for patient in patients
+    )

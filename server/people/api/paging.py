@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from server.common.errors import NotFound
 from server.common.pagination import KeyCursorPagination
 
 M = TypeVar("M", bound=Model)
@@ -29,10 +27,7 @@ class Page(Generic[M]):
 def page_of(rows: QuerySet[M], request: Request, view: APIView) -> Page[M]:
     """Read the page that the request asks for.
 
-    Raises NotFound for a cursor that is none of ours.
+    Raises Invalid (`cursor`) for a cursor that is none of ours.
     """
     paginator = KeyCursorPagination()
-    try:
-        return Page(list(paginator.paginate_queryset(rows, request, view=view) or ()), paginator)
-    except (ValidationError, ValueError):  # a forged cursor whose position is no key
-        raise NotFound from None
+    return Page(list(paginator.paginate_queryset(rows, request, view=view) or ()), paginator)
