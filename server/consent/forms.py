@@ -1,4 +1,4 @@
-"""Consent forms: data and text, never code. The bytes that were shown stay with the act, whatever the file says later."""
+"""Consent forms: data and text, never code. The bytes that were shown stay with the act, whatever a file says later."""
 
 import functools
 import hashlib
