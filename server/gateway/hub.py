@@ -212,6 +212,9 @@ class Hub:
         if follow.permit.epoch < reading.epoch:  # it came while the read was under way: read again
             self.dirty(reading.room_id)
             return False
+        if follow.cursor < reading.after:  # it came from further back while the read was under way: nothing is skipped
+            self.dirty(reading.room_id)
+            return False
         until = follow.permit.valid_until
         if until is not None and until <= reading.at:
             self.leave(follow, "expired")

@@ -109,9 +109,10 @@ def _want(permit: Permit, cursors: dict[UUID, int]) -> Want:
 
 
 def _opened(permit: Permit, chunk: Chunk, cursor: int | None) -> OpenedRoom:
-    if cursor is None or cursor >= permit.head:
-        ahead = cursor is not None and cursor > chunk.head
-        return OpenedRoom(permit, chunk.head, permit.head, cursor_ahead=ahead)
+    if cursor is None:  # from the head that `welcome` tells, which the chunk may have seen later than the permit
+        return OpenedRoom(permit, chunk.head, chunk.head)
+    if cursor >= permit.head:
+        return OpenedRoom(permit, chunk.head, permit.head, cursor_ahead=cursor > chunk.head)
     if len(chunk.events) > CATCH_UP_EVENTS:
         return OpenedRoom(permit, chunk.head, chunk.head, limited_from=cursor)
     missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq))
@@ -176,6 +177,7 @@ class Reading:
     room_id: UUID
     epoch: int
     head: int
+    after: int
     upto: int
     at: datetime
     frames: tuple[tuple[int, str], ...]
@@ -202,6 +204,7 @@ def read_rooms(asks: Sequence[Ask]) -> list[Reading]:
                 room_id=ask.room_id,
                 epoch=chunk.epoch,
                 head=chunk.head,
+                after=ask.after,
                 upto=chunk.events[-1].seq if full else max(chunk.head, ask.after),
                 at=chunk.at,
                 frames=tuple((one.seq, frames.event(one.view(ask.room_id))) for one in chunk.events),

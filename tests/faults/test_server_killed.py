@@ -1,0 +1,19 @@
+"""Quick: two kills of the server, on the engine under test."""
+
+import asyncio
+import os
+
+from tests.faults.kills import play_kills
+from tests.faults.ledger import Ledger
+from tests.faults.stage import stage
+
+SQLITE = not os.environ.get("DATABASE_URL")
+
+
+def test_every_acknowledged_message_survives_a_kill() -> None:
+    ledger = Ledger()
+    with stage(sqlite=SQLITE, rooms=5, members=4) as here:
+        report = asyncio.run(play_kills(here, ledger, rounds=1, seed=1))
+        print(f"\n{report}")
+        assert not ledger.faults, ledger.faults[:10]
+        assert not here.faults_of_ours(), here.faults_of_ours()[:3]
