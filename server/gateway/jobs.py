@@ -112,7 +112,7 @@ def _opened(permit: Permit, chunk: Chunk, cursor: int | None) -> OpenedRoom:
     if cursor is None:  # from the head that `welcome` tells, which the chunk may have seen later than the permit
         return OpenedRoom(permit, chunk.head, chunk.head)
     if cursor >= permit.head:
-        return OpenedRoom(permit, chunk.head, permit.head, cursor_ahead=cursor > chunk.head)
+        return OpenedRoom(permit, chunk.head, min(cursor, chunk.head), cursor_ahead=cursor > chunk.head)
     if len(chunk.events) > CATCH_UP_EVENTS:
         return OpenedRoom(permit, chunk.head, chunk.head, limited_from=cursor)
     missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq))
