@@ -1,7 +1,7 @@
 """Reading a room over REST: each page is one look, recorded (law 1), through the one door (law 5)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import transaction
@@ -45,11 +45,11 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
             limit=limit + 1,
             backwards=after is None,
         )
-        chunk = timeline.read([narrowed(want, permit)])[room_id]
+        chunk = timeline.read(within(want, permit))[room_id]
         if chunk.epoch != permit.epoch or (permit.valid_until is not None and permit.valid_until <= chunk.at):
             raise StaleEpoch
         seen = [event for event in chunk.events if permit.sees(event.seq)]
-        more = len(chunk.events) > limit
+        more = len(seen) > limit
         events = seen[:limit] if after is not None else seen[-limit:]
         with transaction.atomic():
             span = {"from": events[0].seq, "to": events[-1].seq} if events else {}
@@ -59,18 +59,16 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
     return decided_again(attempt)
 
 
-def narrowed(want: Want, permit: Permit) -> Want:
-    """Leave out what lies before the first, or after the last, of what may be seen: pages hold what they promise."""
-    low = min(first for first, _ in permit.spans) - 1
-    ends = [until for _, until in permit.spans]
-    high = None if None in ends else max(end for end in ends if end is not None) - 1
-    return Want(
-        want.room_id,
-        after=max(want.after, low),
-        upto=want.upto if high is None else min(want.upto, high),
-        limit=want.limit,
-        backwards=want.backwards,
-    )
+def within(want: Want, permit: Permit) -> list[Want]:
+    """`want` cut to what may be seen, one part for each interval: a page is then never emptied by what lies between
+    them, however long that is. Without any, one part that asks for no event but still reads epoch and head."""
+    parts = []
+    for first, until in permit.spans:
+        after = max(want.after, first - 1)
+        upto = want.upto if until is None else min(want.upto, until - 1)
+        if after < upto:
+            parts.append(replace(want, after=after, upto=upto))
+    return parts or [replace(want, limit=0)]
 
 
 def record_list(acting: Acting, permits: Iterable[Permit]) -> None:

@@ -251,7 +251,10 @@ class Participating(TownTestCase):
         for wish in ("sometimes", "", None, 1, ["active"]):
             answer = self.person("are").patch(self.own, {"participation": wish})
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
-        assert self.person("are").patch(f"{self.room.path}/members/{uuid4()}", {"participation": "away"}).status_code == 404
+        assert (
+            self.person("are").patch(f"{self.room.path}/members/{uuid4()}", {"participation": "away"}).status_code
+            == 404
+        )
 
 
 class Removing(TownTestCase):
@@ -266,10 +269,15 @@ class Removing(TownTestCase):
         assert self.person("are").delete(self.member("frida")).status_code == 204
         assert self.person("frida").get(f"{self.room.path}/events").status_code == 404
         consent = self.person("are").ok("get", self.room.asks)
-        assert (consent["state"], {one["name"] for one in consent["grantees"]}) == ("active", {"Kari Lunde", "Vera Haugen"})
+        assert (consent["state"], {one["name"] for one in consent["grantees"]}) == (
+            "active",
+            {"Kari Lunde", "Vera Haugen"},
+        )
         assert "frida" not in self.members(self.room)
         self.propose(self.room, "kari", "frida")
-        assert self.person("frida").get(f"{self.room.path}/events").status_code == 404, "asked for again, and not let in"
+        assert self.person("frida").get(f"{self.room.path}/events").status_code == 404, (
+            "asked for again, and not let in"
+        )
         self.change(self.room)
         assert self.person("frida").get(f"{self.room.path}/events").status_code == 200
 

@@ -209,7 +209,10 @@ class Secrecy(TownTestCase):
     def test_the_opener_may_go_on_proposing_while_waiting(self) -> None:
         room = self.open_room(propose=[])
         self.propose(room, "kari", "sara")
-        assert {one["name"] for one in self.person("are").ok("get", room.asks)["asked"]} == {"Kari Lunde", "Sara Bergli"}
+        assert {one["name"] for one in self.person("are").ok("get", room.asks)["asked"]} == {
+            "Kari Lunde",
+            "Sara Bergli",
+        }
 
     def _told_apart_from_nothing(self, client: Client, room: UUID, consent: UUID) -> None:
         """Every way to ask after a room or a consent answers as if neither were there, byte for byte."""
