@@ -175,6 +175,7 @@ def _add_member(acting: Acting, room: Room, engagement: Engagement) -> Member:
         if known.state == Member.State.PROPOSED and engagement.user_id == acting.user.id:
             known.proposed_by = acting.user  # they have now asked themselves
             known.save(update_fields=["proposed_by"])
+            _record(acting, room, "member.proposed", object_id=known.user_id, basis="relation")
         return known
     if Member.objects.filter(room=room).exclude(state=Member.State.REMOVED).count() > MAX_MEMBERS:
         raise Conflict(code="room_full")

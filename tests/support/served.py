@@ -1,0 +1,96 @@
+"""A real `manage.py serve` in a process of its own, with an environment that holds nothing but what is given."""
+
+import base64
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tools.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+
+
+@dataclass
+class Served:
+    """`log` is all that the server said, on either stream."""
+
+    url: str
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/ws/v1"
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The least a process needs, and `more`; nothing of the caller's own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "VAR_DIR": str(folder / "var"), **more}
+
+
+def production(folder: Path, **more: str) -> dict[str, str]:
+    """A proper production environment on SQLite, with keys made for the occasion."""
+    proper = {
+        "MODE": "production",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "MASTER_KEYS": f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        "ALLOWED_HOSTS": "samsnakk.test",
+    }
+    return environment(folder, **{**proper, **more})
+
+
+def manage(*words: str, env: dict[str, str], patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=patience_s)
+
+
+@contextlib.contextmanager
+def serve(folder: Path, env: dict[str, str], *, host: str = "localhost") -> Iterator[Served]:
+    """Serve until the block ends; `host` is the name that requests carry. Raises AssertionError with what the server
+    said when it does not get ready."""
+    port, log = free_port(), folder / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve"],
+            cwd=ROOT,
+            env={**env, "HOST": "127.0.0.1", "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    served = Served(f"http://127.0.0.1:{port}", port, log, process)
+    try:
+        _wait(served, host)
+        yield served
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(served: Served, host: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{served.url}/health/ready", headers={"Host": host}).status_code == 200:
+                return
+        ended = served.process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            raise AssertionError(f"the server did not get ready: {served.log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.05)
