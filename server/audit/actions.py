@@ -1,14 +1,37 @@
 """The one way to write the log (law 1)."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 
 from server.audit.entry import Entry
-from server.audit.models import AuditEvent
 from server.common.ids import new_id
+from server.common.sql import insert, uuid_in, uuid_or_none
+
+COLUMNS = (
+    "id",
+    "type",
+    "actor_id",
+    "unit_id",
+    "controller_id",
+    "engagement_id",
+    "role",
+    "sign_in",
+    "subject_id",
+    "room_id",
+    "object_id",
+    "purpose",
+    "basis",
+    "outcome",
+    "reason",
+    "record_ids",
+    "detail",
+    "request_id",
+)
 
 
 class OutsideTransaction(RuntimeError):
@@ -24,34 +47,35 @@ def record(entry: Entry) -> UUID:
 
 
 def record_many(entries: Iterable[Entry]) -> list[UUID]:
-    """Write several events with one statement, in order."""
+    """Write several events, in order."""
     if not transaction.get_connection().in_atomic_block:
         raise OutsideTransaction
-    rows = [row_of(entry) for entry in entries]
-    AuditEvent.objects.bulk_create(rows)
-    return [row.id for row in rows]
+    entries = list(entries)
+    ids = [new_id() for _ in entries]
+    insert("audit_auditevent", COLUMNS, map(_row, ids, entries))
+    return ids
 
 
-def row_of(entry: Entry) -> AuditEvent:
-    """The table row that says what `entry` says."""
+def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
+    """The values of `COLUMNS`. Plain SQL, because every act of everybody passes here; `at` is the database's own."""
     actor = entry.actor
-    return AuditEvent(
-        id=new_id(),
-        type=entry.type,
-        actor_id=actor.user_id,
-        unit_id=actor.unit_id,
-        controller_id=actor.controller_id,
-        engagement_id=actor.engagement_id,
-        role=actor.role,
-        sign_in=actor.sign_in,
-        subject_id=entry.subject_id,
-        room_id=entry.room_id,
-        object_id=entry.object_id,
-        purpose=entry.purpose,
-        basis=entry.basis,
-        outcome=entry.outcome,
-        reason=entry.reason,
-        record_ids=[str(one) for one in entry.record_ids],
-        detail=dict(entry.detail),
-        request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
+    return (
+        uuid_in(id_),
+        entry.type,
+        uuid_or_none(actor.user_id),
+        uuid_or_none(actor.unit_id),
+        uuid_or_none(actor.controller_id),
+        uuid_or_none(actor.engagement_id),
+        actor.role,
+        actor.sign_in,
+        uuid_or_none(entry.subject_id),
+        uuid_or_none(entry.room_id),
+        uuid_or_none(entry.object_id),
+        entry.purpose,
+        entry.basis,
+        entry.outcome,
+        entry.reason,
+        json.dumps([str(one) for one in entry.record_ids]),
+        json.dumps(dict(entry.detail)),
+        structlog.contextvars.get_contextvars().get("request_id", ""),
     )
