@@ -98,6 +98,7 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **{name: {"level": "WARNING"} for name in SILENT_BELOW_WARNING},
+            "psycopg.pool": {"level": "ERROR"},  # an outage is told by whoever waited for a connection
             "django.request": {"level": "CRITICAL"},  # said once already, by our own request line
         },
     }

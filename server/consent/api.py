@@ -93,8 +93,23 @@ class HistoryView(serializers.Serializer[Any]):
     results = VersionView(many=True)
 
 
+class FormView(serializers.Serializer[Any]):
+    """`texts` by language, each with `first`, `more`, `yes`, `no`; `purposes` by code, then by language."""
+
+    id = serializers.CharField()
+    version = serializers.IntegerField()
+    months = serializers.IntegerField()
+    texts = serializers.DictField(child=serializers.DictField(child=serializers.CharField()))
+    purposes = serializers.DictField(child=serializers.DictField(child=serializers.CharField()))
+
+
+class FormsView(serializers.Serializer[Any]):
+    results = FormView(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
 class Forms(APIView):
-    @extend_schema(summary="The forms, in every language", responses=serializers.ListSerializer[Any])
+    @extend_schema(summary="The forms, in every language", responses=FormsView)
     def get(self, request: Request) -> Response:
         return Response({"results": forms.all_forms(), "next": None})
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
+import dj_database_url
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -51,6 +53,25 @@ class Environment(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [word for word in value.replace(",", " ").split() if word] if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value:
+            try:
+                known = urlsplit(value).scheme in ("postgresql", "postgres", "sqlite") and dj_database_url.parse(value)
+            except ValueError:
+                known = False
+            if not known:
+                raise ValueError("expected postgresql://user@host:port/name or sqlite:////path")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("expected redis://host:port, rediss://host:port or unix:///path")
+        return value
 
 
 def read_environment() -> Environment:

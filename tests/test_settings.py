@@ -1,0 +1,133 @@
+"""What production refuses to start with, each in one clear line, and that it starts with what is proper."""
+
+import base64
+import secrets
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.served import environment, manage, production, serve
+
+POSTGRES = "postgresql://nobody@127.0.0.1:1/none"  # never reached: it is refused before anybody is asked
+
+
+def key_file(folder: Path, *, demo: bool) -> str:
+    path = folder / "keys"
+    line = f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    path.write_text(f"#demo\n{line}\n" if demo else f"{line}\n")
+    return str(path)
+
+
+def refused(env: dict[str, str]) -> str:
+    """Start, expect a refusal in one line, and return it."""
+    ended = manage("serve", env={"PORT": "0", **env}, patience_s=30)
+    said = (ended.stdout + ended.stderr).strip()
+    assert ended.returncode not in (0, None), said
+    assert "Traceback" not in said, said
+    assert len(said.splitlines()) == 1, said
+    assert said.startswith("samsnakk: "), said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        pytest.param({"SECRET_KEY": ""}, "SECRET_KEY is missing", id="no secret key"),
+        pytest.param({"SECRET_KEY": "short"}, "SECRET_KEY is missing, or shorter", id="short secret key"),
+        pytest.param({"SECRET_KEY": "demo-only-" * 8}, "SECRET_KEY is missing", id="the demo's secret key"),
+        pytest.param({"DEBUG": "1"}, "DEBUG is on", id="debug"),
+        pytest.param({"MASTER_KEYS": ""}, "no master key", id="no master key"),
+        pytest.param({"MASTER_KEYS": "1:bm90IGEga2V5"}, "master key version 1 is", id="a short master key"),
+        pytest.param({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS must name", id="no hosts"),
+        pytest.param({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name", id="any host"),
+        pytest.param({"ALLOWED_HOSTS": "samsnakk.test, *"}, "ALLOWED_HOSTS must name", id="any host among others"),
+        pytest.param({"DATABASE_URL": POSTGRES}, "REDIS_URL is missing", id="the in-process layer on PostgreSQL"),
+        pytest.param({"PORT": "80a"}, "PORT: ", id="port no number"),
+        pytest.param({"PORT": "70000"}, "PORT: ", id="port out of range"),
+        pytest.param({"MODE": "test"}, "MODE: ", id="unknown mode"),
+        pytest.param({"THROTTLE": "maybe"}, "THROTTLE: ", id="neither yes nor no"),
+        pytest.param({"DB_THREADS": "0"}, "DB_THREADS: ", id="too few threads"),
+        pytest.param({"HEARTBEAT_S": "0"}, "HEARTBEAT_S: ", id="no heartbeat"),
+        pytest.param({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL: ", id="unknown level"),
+        pytest.param({"DATABASE_URL": "mysql://x:hemmelig@y/z"}, "DATABASE_URL: ", id="another database"),
+        pytest.param({"DATABASE_URL": "hemmelig"}, "DATABASE_URL: ", id="no address"),
+        pytest.param({"DATABASE_URL": "postgresql://x:hemmelig@y:z/w"}, "DATABASE_URL: ", id="no port"),
+        pytest.param({"REDIS_URL": "hemmelig:6379"}, "REDIS_URL: ", id="no address of Redis"),
+    ],
+)
+def test_production_refuses(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    line = refused(production(tmp_path, **wrong))
+    assert said in line
+    assert "hemmelig" not in line, "a value may be a secret"
+
+
+def test_a_demo_key_is_refused(tmp_path: Path) -> None:
+    assert "demo" in refused(production(tmp_path, MASTER_KEYS="", MASTER_KEY_FILE=key_file(tmp_path, demo=True)))
+
+
+def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    assert "cannot be read" in refused(production(tmp_path, MASTER_KEYS="", MASTER_KEY_FILE=missing))
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    line = refused(production(tmp_path, DATABASE_URL=POSTGRES, REDIS_URL="redis://127.0.0.1:1"))
+    assert "the database does not answer" in line
+
+
+@pytest.mark.parametrize("mode", ["demo", "production"])
+def test_a_busy_port(tmp_path: Path, mode: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        env = production(tmp_path) if mode == "production" else environment(tmp_path, MODE="demo")
+        assert f"port {port} on 127.0.0.1 is taken" in refused({**env, "PORT": port})
+
+
+@pytest.mark.parametrize("mode", ["demo", "production"])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "file").write_text("")
+    env = production(tmp_path) if mode == "production" else environment(tmp_path, MODE="demo")
+    line = refused({**env, "VAR_DIR": str(tmp_path / "file" / "var")})
+    assert "Set VAR_DIR to one that can be written" in line
+
+
+def test_production_is_what_runs_when_nothing_is_said(tmp_path: Path) -> None:
+    assert "SECRET_KEY" in refused(environment(tmp_path))
+
+
+def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
+    env = production(tmp_path)
+    assert manage("migrate", "--verbosity=0", env=env).returncode == 0
+    checked = manage("check", "--deploy", "--fail-level=WARNING", env=env)
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues (0 silenced)" in checked.stdout or "no issues (1 silenced)" in checked.stdout
+
+
+@pytest.mark.parametrize("wrong", [{"DEBUG": "1"}, {"ALLOWED_HOSTS": "*"}, {"MASTER_KEYS": ""}])
+def test_the_check_says_what_serve_would_refuse(tmp_path: Path, wrong: dict[str, str]) -> None:
+    assert manage("check", "--deploy", env=production(tmp_path, **wrong)).returncode != 0
+
+
+def test_production_serves_without_the_demo(tmp_path: Path) -> None:
+    env = production(tmp_path, BEHIND_TLS="1")
+    over_tls = {"Host": "samsnakk.test", "X-Forwarded-Proto": "https"}
+    with serve(tmp_path, env, host="samsnakk.test") as server, httpx.Client(base_url=server.url) as client:
+        ready = client.get("/health/ready", headers={"Host": "samsnakk.test"})
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready", "warnings": []})
+        signing_in = client.post("/api/v1/demo/sign-in", json={"persona": "kari"}, headers=over_tls)
+        assert signing_in.status_code == 404
+        unknown = client.get("/api/v1/there-is-no-such-thing", headers=over_tls)
+        assert signing_in.content == unknown.content
+        assert "max-age=63072000" in unknown.headers["Strict-Transport-Security"]
+        assert client.get("/api/v1/me", headers=over_tls).status_code == 401
+        plain = client.get("/api/v1/me", headers={"Host": "samsnakk.test"})
+        assert (plain.status_code, plain.headers["Location"][:8]) == (301, "https://")
+        assert client.get("/api/v1/me", headers={**over_tls, "Host": "elsewhere.test"}).status_code == 400
+    said = server.log.read_text()
+    assert "Who can sign in" not in said
+    assert env["SECRET_KEY"] not in said
+    assert manage("demo", "town", env=env).returncode != 0
