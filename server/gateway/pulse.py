@@ -48,9 +48,15 @@ class Pulse:
         if room_id in self._hub.rooms:
             self._moved.add(room_id)
 
-    def told(self, room_id: UUID, receipts: list[Receipt]) -> None:
-        """What a beginning socket was told counts as known only while nobody else here has been told anything."""
-        self._told.setdefault(room_id, {one.user_id: one for one in receipts})
+    def begun(self, room_id: UUID, found: RoomReceipts | None, epoch: int) -> list[Receipt]:
+        """What to tell a socket that has just entered: what its own view found or, where that has moved since, what the
+        others here were told. Without a view under its permit's `epoch`, everybody is told anew within a second."""
+        if found is None or found.epoch != epoch:
+            self._told.pop(room_id, None)
+            self._moved.add(room_id)
+            return []
+        told = self._told.setdefault(room_id, {one.user_id: one for one in found.receipts})
+        return [_newest(one, told.get(one.user_id, one)) for one in found.receipts]
 
     def forget(self, room_id: UUID) -> None:
         self._told.pop(room_id, None)
@@ -181,7 +187,11 @@ def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: RoomRecei
     for frame in room.missed:
         socket.push(frame, room_id)
     hub.enter(socket, room)
-    if receipts is not None and receipts.epoch == room.permit.epoch:
-        for one in receipts.receipts:
+    if room_id in socket.follows:
+        for one in hub.pulse.begun(room_id, receipts, room.permit.epoch):
             socket.push(frames.receipt(room_id, one.user_id, one.delivered, one.read), room_id)
-        hub.pulse.told(room_id, receipts.receipts)
+
+
+def _newest(one: Receipt, other: Receipt) -> Receipt:
+    """Marks only move forward."""
+    return Receipt(one.user_id, max(one.delivered, other.delivered), max(one.read, other.read))
