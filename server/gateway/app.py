@@ -214,6 +214,8 @@ def token_of_upgrade(scope: Scope) -> str | None:
 def own_origin(headers: dict[str, str]) -> bool:
     """Cookies travel with other sites' sockets too: only our own Origin, or a trusted one, may use them."""
     origin = headers.get("origin", "")
-    return bool(origin) and (
-        urlsplit(origin).netloc == headers.get("host", "") or origin in settings.CSRF_TRUSTED_ORIGINS
-    )
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return bool(host) and (host == headers.get("host", "") or origin in settings.CSRF_TRUSTED_ORIGINS)
