@@ -37,12 +37,21 @@ class Hint:
 def unpack(message: object) -> list[Hint]:
     """Hints of one layer message; what does not look like hints is ignored (an older or newer process may send it)."""
     found: list[Hint] = []
-    rows = message.get("hints", ()) if isinstance(message, dict) else ()
-    for row in rows:
+    rows = message.get("hints") if isinstance(message, dict) else None
+    for row in rows if isinstance(rows, list | tuple) else ():
         match row:
-            case [str(kind), str(target), int(seq), str(user)] if kind in get_args(Kind):
-                found.append(Hint(kind, target, seq, user))  # type: ignore[arg-type] # checked by the guard
+            case [str(kind), str(target), int(seq), str(user)] if kind in get_args(Kind) and _is_uuid(target):
+                if kind != "typing" or _is_uuid(user):
+                    found.append(Hint(kind, target, seq, user))  # type: ignore[arg-type] # checked by the guard
     return found
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 Listener = Callable[[Sequence[Hint]], None]
