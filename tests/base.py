@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import hypothesis.extra.django
 from django.test import TestCase, TransactionTestCase
 from rest_framework.test import APIClient
 
@@ -199,6 +200,19 @@ class TownTestCase(Town, TestCase):
     def tearDown(self) -> None:
         vault.forget_keys()
         super().tearDown()
+
+
+class TownPropertyTestCase(Town, hypothesis.extra.django.TestCase):
+    """As `TownTestCase`, for tests with `@given`: each example starts from the town. Call `_arrive()` first."""
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        super().setUpTestData()
+        database.load_town(build_town)
+
+    def teardown_example(self, example: Any) -> None:
+        vault.forget_keys()
+        super().teardown_example(example)
 
 
 class TownTransactionTestCase(Town, TransactionTestCase):

@@ -27,7 +27,7 @@ hypothesis.settings.register_profile(
     max_examples=25,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-hypothesis.settings.register_profile("long", parent=hypothesis.settings.get_profile("ci"), max_examples=1_000)
+hypothesis.settings.register_profile("long", parent=hypothesis.settings.get_profile("ci"), max_examples=300)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

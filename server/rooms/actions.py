@@ -172,7 +172,8 @@ def _engaged(people: Sequence[UUID], room: Room) -> list[Engagement]:
 def _add_member(acting: Acting, room: Room, engagement: Engagement) -> Member:
     known = Member.objects.filter(room=room, user_id=engagement.user_id).first()
     if known is not None and (known.state != Member.State.REMOVED or known.is_patient):
-        if known.state == Member.State.PROPOSED and engagement.user_id == acting.user.id:
+        by_another = known.proposed_by_id != acting.user.id and engagement.user_id == acting.user.id
+        if known.state == Member.State.PROPOSED and by_another:
             known.proposed_by = acting.user  # they have now asked themselves
             known.save(update_fields=["proposed_by"])
             _record(acting, room, "member.proposed", object_id=known.user_id, basis="relation")

@@ -1,4 +1,4 @@
-"""Opening a room, proposing people and asking the patient: one call, and nobody proposed is told anything (S1 to S3)."""
+"""Opening a room, proposing people and asking the patient: one call, and nobody proposed is told anything (S1, S3)."""
 
 from uuid import UUID, uuid4
 
