@@ -4,7 +4,7 @@
 psycopg waits for everything in `Connection.wait`, so one limit there covers statements, BEGIN and COMMIT alike.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg.abc import RV, PQGen
@@ -19,6 +19,11 @@ class ImpatientConnection(psycopg.Connection[Any]):
     """Raises ServerSilent, and closes, when one exchange takes longer than `limit_s` seconds."""
 
     limit_s = 10.0
+
+    @classmethod
+    def within(cls, seconds: float) -> type[Self]:
+        """The same with another limit: psycopg's pool makes connections of a class, and cannot pass one on."""
+        return type(cls.__name__, (cls,), {"limit_s": seconds})
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         try:
