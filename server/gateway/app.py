@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 
-from server.common.asgi import UNSENT
+from server.common.asgi import TAKE
 from server.common.db import in_db
 from server.common.errors import Unauthenticated
 from server.common.ids import new_id
@@ -46,7 +46,7 @@ class Gateway:
             return
         await send({"type": "websocket.accept"})
         hub = self._hub()
-        socket = Socket(send, (scope.get("extensions") or {}).get(UNSENT))
+        socket = Socket(send, (scope.get("extensions") or {}).get(TAKE))
         if hub.draining:
             socket.close(frames.RESTARTING)
         hub.sockets.add(socket)

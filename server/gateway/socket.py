@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from server.common.asgi import Take
 from server.gateway import frames
 from server.people.actors import Acting
 from server.rooms.permits import Permit
@@ -15,8 +16,6 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 OUTBOX_BYTES = 2 * 1024 * 1024
 """Unsent characters beyond which a slow reader is closed; it comes back and resumes from its cursors."""
-TRANSPORT_BYTES = 128 * 1024
-"""What is handed to the server's own buffer at a time: frames there can no longer be purged (law 5b)."""
 CLOSE_S = 10.0
 """How long a peer may take to answer a close."""
 FRAMES_PER_S = 500.0
@@ -43,9 +42,9 @@ class Socket:
         "_outbox",
         "_send",
         "_size",
+        "_take",
         "_tokens",
         "_tokens_at",
-        "_unsent",
         "acting",
         "closed",
         "expiry",
@@ -54,9 +53,9 @@ class Socket:
         "welcomed",
     )
 
-    def __init__(self, send: Send, unsent: Callable[[], int] | None) -> None:
+    def __init__(self, send: Send, take: Take | None) -> None:
         self._send = send
-        self._unsent = unsent
+        self._take = take
         self._outbox: deque[tuple[UUID | None, str]] = deque()
         self._size = 0
         self._drainer: asyncio.Task[None] | None = None
@@ -99,6 +98,8 @@ class Socket:
         """Send a frame after those before it. A reader too slow is closed with 4429."""
         if self.closed is not None:
             return
+        if not self._outbox and self._take is not None and self._take(frame):
+            return
         self._outbox.append((room, frame))
         self._size += len(frame)
         if self._size > OUTBOX_BYTES:
@@ -131,12 +132,13 @@ class Socket:
     async def _drain(self) -> None:
         try:
             while self._outbox:
-                if self._unsent is not None and self._unsent() > TRANSPORT_BYTES:
+                if self._take is not None and not self._take(self._outbox[0][1]):
                     await asyncio.sleep(0.02)
                     continue
                 _, frame = self._outbox.popleft()
                 self._size -= len(frame)
-                await self._send({"type": "websocket.send", "text": frame})
+                if self._take is None:
+                    await self._send({"type": "websocket.send", "text": frame})
             if self.closed is not None:
                 await self._send({"type": "websocket.close", "code": self.closed})
         except Exception:  # noqa: BLE001 - the peer is gone; the server tells the receive loop

@@ -13,7 +13,8 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
-from server.gateway.app import UNSENT, Gateway
+from server.common.asgi import TAKE
+from server.gateway.app import Gateway
 from tests.base import Opened, TownTransactionTestCase
 
 Frame = dict[str, Any]
@@ -22,15 +23,16 @@ PATIENCE_S = 8.0
 
 
 class Phone:
-    """One socket. Everything sent to it stands in `frames`; `closed` is the close code once there is one."""
+    """One socket. Everything sent to it stands in `frames`; `closed` is the close code once there is one. `reads` is
+    cleared by who wants a slow reader; with `takes` the server offers what our own does, else what any other does."""
 
-    def __init__(self, gateway: Gateway, headers: Headers = (), *, unsent: Callable[[], int] | None = None) -> None:
+    def __init__(self, gateway: Gateway, headers: Headers = (), *, takes: bool = False) -> None:
         self._gateway = gateway
         self._scope = {
             "type": "websocket",
             "path": "/ws/v1",
             "headers": list(headers),
-            "extensions": {UNSENT: unsent} if unsent else {},
+            "extensions": {TAKE: self._take} if takes else {},
         }
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news = asyncio.Event()
@@ -50,8 +52,18 @@ class Phone:
     def _task_ended(self) -> bool:
         return self._task is not None and self._task.done()
 
+    def _take(self, text: str) -> bool:
+        """As our own server does: at once, while the connection keeps up."""
+        if not self.reads.is_set() or self.closed is not None:
+            return False
+        self._receive({"type": "websocket.send", "text": text})
+        return True
+
     async def _send(self, message: dict[str, Any]) -> None:
         await self.reads.wait()
+        self._receive(message)
+
+    def _receive(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "websocket.accept":
                 self.accepted = True
@@ -118,6 +130,10 @@ class Phone:
         await self._until(lambda: self.closed is not None, patience_s)
         assert self.closed is not None
         return self.closed
+
+    async def wait_or_close(self) -> None:
+        """Until a hello has been answered, one way or the other."""
+        await self._until(lambda: self.closed is not None or bool(self.of("synced")))
 
     async def _until(self, true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + patience_s
