@@ -1,6 +1,7 @@
 """A socket's ordinary life: hello, posting, receipts, typing, rooms that open and close, the heartbeat."""
 
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from server.audit.models import AuditEvent
@@ -99,8 +100,6 @@ class Hello(GatewayTestCase):
                 assert [(one["from"], one["head"]) for one in phone.of("limited")] == [(head, head + 1)]
 
     def _catch_up(self, *, events: int = jobs.CATCH_UP_EVENTS, size: int = jobs.CATCH_UP_BYTES) -> Any:
-        from unittest import mock  # noqa: PLC0415
-
         return mock.patch.multiple(jobs, CATCH_UP_EVENTS=events, CATCH_UP_BYTES=size)
 
     async def test_following_is_on_record_at_its_start_and_at_its_end(self) -> None:
