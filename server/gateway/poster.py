@@ -11,7 +11,7 @@ import structlog
 
 from server.audit.refusals import record_refusal
 from server.common.db import in_db
-from server.common.errors import Problem
+from server.common.errors import Problem, Unavailable
 from server.common.hints import Hint
 from server.gateway import frames
 from server.gateway.frames import PostFrame
@@ -78,14 +78,28 @@ class Poster:
                 done = await in_db(posting.write, [post for _, post in posts])
             except (StaleEpoch, NotCommitted):
                 alone += [one for one, _ in posts]
+            except Unavailable as error:
+                self._unavailable([*(one for one, _ in posts), *alone], error)
+                return
             except Exception as error:  # noqa: BLE001 - each sender gets an answer, whatever it was
                 for one, _ in posts:
                     self._failed(one, error)
             else:
                 for (one, _), posted in zip(posts, done, strict=True):
                     self._posted(one, posted.seq)
-        for one in alone:
-            await self._write_alone(one)
+        while alone:
+            one = alone.pop(0)
+            try:
+                await self._write_alone(one)
+            except Unavailable as error:
+                self._unavailable([one, *alone], error)
+                return
+
+    def _unavailable(self, batch: list[Waiting], error: Unavailable) -> None:
+        """The database does not answer: whoever waits behind is told now, and not after a time-out for each."""
+        waiting, self._waiting = self._waiting, deque()
+        for one in (*batch, *waiting):
+            self._failed(one, error)
 
     def _ready(self, one: Waiting) -> Post | None:
         """The post under the permit at hand, or None when it must be decided afresh."""
@@ -105,6 +119,8 @@ class Poster:
         assert one.socket.acting is not None
         try:
             seq = await in_db(_post_alone, one.socket.acting, one.room_id, one.message)
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it was
             self._failed(one, error)
         else:
