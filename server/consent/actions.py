@@ -73,13 +73,15 @@ def ask(*, acting: Acting, patient: Patient, room_id: UUID, purpose: str, grants
 def give(
     *, acting: Acting, consent: Consent, people: Sequence[UUID] | None = None, shown: str = "", remark: str = ""
 ) -> Consent:
-    """Yes. `people` lets the patient choose some of those asked for; `shown` is the SHA-256 of the text they read.
+    """Yes, or yes again when it has run out. `people` lets the patient choose some of those asked for; `shown` is the SHA-256 of the text they read.
 
     Raises Conflict (`text_changed`) when the text has changed since, Invalid when `people` names nobody asked for,
     Conflict (`nobody_asked`) when there is nobody to say yes to.
     """
     consent, before = _locked(consent)
-    if before.state == State.ACTIVE and not before.asked:
+    at = now()
+    run_out = before.valid_to is not None and before.valid_to <= at
+    if before.state == State.ACTIVE and not before.asked and not run_out:
         return consent  # given already
     _same_text(before, shown)
     wanted = grants_of(before.asked) or _last_in_force(consent)
@@ -87,7 +89,6 @@ def give(
     in_force = grants_of(before.grants) if before.state == State.ACTIVE else []
     if not chosen and not in_force:
         raise Conflict(code="nobody_asked")
-    at = now()
     change = Change(
         act=Act.CHANGED if before.state == State.ACTIVE else Act.GIVEN,
         state=State.ACTIVE,
