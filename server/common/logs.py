@@ -6,7 +6,9 @@ Tracebacks are rendered without the exception's message and without locals, beca
 
 import logging
 import sys
+import threading
 import traceback
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -102,3 +104,27 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
             "django.request": {"level": "CRITICAL"},  # said once already, by our own request line
         },
     }
+
+
+def quiet_hooks() -> None:
+    """Let Python itself tell of exceptions that nobody caught as everybody else does: without their messages.
+
+    For processes of our own only (`manage.py serve`).
+    """
+    log = structlog.get_logger("server")
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        log.critical("uncaught", exc_info=(kind, error, trace))
+
+    def in_thread(told: threading.ExceptHookArgs) -> None:
+        name = told.thread.name if told.thread is not None else ""
+        log.error("thread_died", thread=name, exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
+
+    def unraisable(told: "sys.UnraisableHookArgs") -> None:
+        log.error("unraisable", exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
+
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable

@@ -9,6 +9,7 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from server.common.logs import quiet_hooks
 from server.operate import loops, preflight
 
 BANNER = """
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         refuse(preflight.bring_up_to_date())
         for fault in preflight.key_faults():
             refuse(fault)
+        quiet_hooks()
         sys.setswitchinterval(0.001)  # database threads must not hold up the loop that answers sockets
         personas = self._prepare_demo() if settings.DEMO else []
         self._serve(personas)
