@@ -9,6 +9,7 @@ import structlog
 from autobahn.twisted import websocket as autobahn_twisted
 from autobahn.websocket import protocol as autobahn_protocol
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor
 
@@ -31,6 +32,14 @@ def _plain(value: object, *_: object, **__: object) -> object:
 for _module in (autobahn_protocol, autobahn_twisted):
     for _colour in ("hlval", "hltype"):
         setattr(_module, _colour, _plain)
+
+
+def _close(protocol: Any, code: int | None = None) -> None:
+    """Autobahn's own `sendClose` refuses what is not 1000 or 3000-4999, and with it 1012, «service restart» (IANA)."""
+    protocol.sendCloseFrame(code=1000 if code is None else code)
+
+
+WebSocketProtocol.serverClose = _close
 
 
 class DrainingServer(Server):
