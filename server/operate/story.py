@@ -4,6 +4,7 @@ Each step says what happens, each check what must be true; the first that is not
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 PATIENCE_S = 10.0
 Frame = dict[str, Any]
@@ -47,19 +49,22 @@ class Device:
         await self.wait(lambda frame: frame["type"] == "synced", after=seen)
 
     async def _listen(self, socket: ClientConnection) -> None:
-        async for text in socket:
-            frame = json.loads(text)
-            self.frames.append(frame)
-            if frame["type"] == "event":
-                event = frame["event"]
-                self.cursors[event["room"]] = event["seq"]
-                if self.acknowledge:
-                    await self.send(type="delivered", room=event["room"], seq=event["seq"])
-            elif frame["type"] == "welcome":
-                for room, head in frame["rooms"].items():
-                    self.cursors.setdefault(room, head)
-            self._wake()
+        with contextlib.suppress(ConnectionClosed):
+            async for text in socket:
+                await self._hear(json.loads(text))
         self.closed_with = socket.close_code
+        self._wake()
+
+    async def _hear(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        if frame["type"] == "event":
+            event = frame["event"]
+            self.cursors[event["room"]] = event["seq"]
+            if self.acknowledge:
+                await self.send(type="delivered", room=event["room"], seq=event["seq"])
+        elif frame["type"] == "welcome":
+            for room, head in frame["rooms"].items():
+                self.cursors.setdefault(room, head)
         self._wake()
 
     def _wake(self) -> None:
