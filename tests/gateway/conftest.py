@@ -1,0 +1,32 @@
+"""Two real servers on one site, started once for all tests that need them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateway.servers import Server, Site, site
+
+
+@pytest.fixture(scope="session")
+def the_site() -> Iterator[Site]:
+    with site() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def daphne(the_site: Site) -> Iterator[Server]:
+    with the_site.server("daphne") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def uvicorn(the_site: Site, daphne: Server) -> Iterator[Server]:
+    """Beside the other, which has migrated the database and built the town."""
+    with the_site.server("uvicorn") as server:
+        yield server
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
