@@ -14,6 +14,13 @@ django.setup()
 from server.gateway.app import Gateway  # noqa: E402 - models must be loaded first
 
 gateway = Gateway()
+pages = get_asgi_application()
+
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    """Django. The hub is there before the first act, socket or not: it alone passes hints on without waiting."""
+    gateway.wake()
+    await pages(scope, receive, send)
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -32,7 +39,7 @@ async def nothing_here(scope: Any, receive: Any, send: Any) -> None:
 
 application: Any = ProtocolTypeRouter(
     {
-        "http": get_asgi_application(),
+        "http": http,
         "websocket": URLRouter([re_path(r"^ws/v1$", gateway), re_path(r"", nothing_here)]),  # type: ignore[arg-type]
         "lifespan": lifespan,
     }

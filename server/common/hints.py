@@ -4,10 +4,11 @@ A hint is told to this process at once and to the others through the channel lay
 process the gateway binds a listener; elsewhere (commands, workers) the layer alone is used.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import structlog
@@ -18,6 +19,7 @@ from django.db import transaction
 log = structlog.get_logger(__name__)
 
 GROUP = "samsnakk.hints"
+SEND_LIMIT_S = 2.0
 Kind = Literal["room", "marks", "user", "session", "alert", "typing", "key"]
 
 
@@ -81,6 +83,11 @@ def send(hints: Sequence[Hint]) -> None:
     if layer is None:
         return
     try:
-        async_to_sync(layer.group_send)(GROUP, {"type": "hints", "hints": [one.packed() for one in hints]})
+        async_to_sync(_send_soon)(layer, {"type": "hints", "hints": [one.packed() for one in hints]})
     except Exception as error:  # noqa: BLE001 - a lost hint is healed by the heartbeat
         log.warning("hint_lost", error=type(error).__name__)
+
+
+async def _send_soon(layer: Any, message: dict[str, Any]) -> None:
+    """A frozen layer accepts bytes and never answers: whoever acts must not wait for it."""
+    await asyncio.wait_for(layer.group_send(GROUP, message), SEND_LIMIT_S)

@@ -34,7 +34,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Gateway:
-    """The ASGI application of `/ws/v1`. The hub is made on the running loop, with the first socket."""
+    """The ASGI application of `/ws/v1`. The hub is made on the running loop, with the first request."""
 
     def __init__(self) -> None:
         self.hub: Hub | None = None
@@ -58,6 +58,10 @@ class Gateway:
             socket.closed = socket.closed or 1006
             hub.gone(socket)
             log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.acting else None)
+
+    def wake(self) -> None:
+        """Make the hub on the running loop, if it is not there: this process's hints then go through it."""
+        self._hub()
 
     def _hub(self) -> Hub:
         if self.hub is None or self.hub.loop is not asyncio.get_running_loop():

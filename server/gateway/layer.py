@@ -58,16 +58,31 @@ class LayerLink:
                 self._channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, self._channel)
                 await self._listen(self._channel)
+                await self.leave()
             except Exception as error:  # noqa: BLE001 - whatever the layer raises, try again
                 log.warning("layer_lost", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
+                await self._forget_channels()
 
     async def _listen(self, channel: str) -> None:
-        rejoin_at = asyncio.get_running_loop().time() + REJOIN_S
-        while asyncio.get_running_loop().time() < rejoin_at:
-            message = await self._layer.receive(channel)
-            if message.get("from") != self._me:
-                self._heard(unpack(message))
+        """Hear hints until it is time to join again; the channel is given back by then, or its queue would go on
+        filling without a reader."""
+        try:
+            async with asyncio.timeout(REJOIN_S):
+                while True:
+                    message = await self._layer.receive(channel)
+                    if message.get("from") != self._me:
+                        self._heard(unpack(message))
+        except TimeoutError:
+            pass
+
+    async def _forget_channels(self) -> None:
+        """Begin anew with a layer that failed: each failed attempt leaves a channel in its tables (it empties them in
+        this process only)."""
+        try:
+            await asyncio.wait_for(self._layer.flush(), SEND_LIMIT_S)
+        except Exception as error:  # noqa: BLE001 - tried again with the next failure
+            log.warning("layer_not_flushed", error=type(error).__name__)
 
     async def leave(self) -> None:
         """Leave the group, so that nobody sends to a channel without a reader."""
