@@ -120,6 +120,7 @@ def answer(problem: Problem, request: HttpRequest) -> JsonResponse:
         status=problem.status,
         headers=headers(problem),
         content_type=MEDIA_TYPE,
+        json_dumps_params={"ensure_ascii": False, "separators": (",", ":")},  # the same bytes as inside DRF
     )
 
 
