@@ -37,7 +37,7 @@ from server.operate.story import AresStory
 from server.people.demo import town
 from server.people.models import Agreement, Controller, Engagement, Officer, Patient
 from tests.base import Client, Opened, TownTransactionTestCase
-from tests.support.served import Served, environment, serve
+from tests.support.served import Served, environment, once, serve
 from tools.servers import PrivatePostgres
 
 NUMBER = "13486040011"
@@ -257,6 +257,7 @@ def play_everything(server: Served) -> set[str]:
     return told_of_patients() | play_story(server) | Around(server).play()
 
 
+@once
 def test_served_on_sqlite(tmp_path: Path) -> None:
     env = environment(tmp_path, MODE="demo", LOG_LEVEL="DEBUG", THROTTLE="0")
     with serve(tmp_path, env) as server:
@@ -266,6 +267,7 @@ def test_served_on_sqlite(tmp_path: Path) -> None:
     assert leaks(said, secrets) == []
 
 
+@once
 def test_served_on_postgresql_with_everything_in_its_log(tmp_path: Path) -> None:
     """`log_statement=all`: statements and bound parameters of every length, those of failing statements too."""
     settings_ = {

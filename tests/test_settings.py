@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.served import environment, manage, production, serve
+from tests.support.served import environment, manage, once, production, serve
+
+pytestmark = once
 
 POSTGRES = "postgresql://nobody@127.0.0.1:1/none"  # never reached: it is refused before anybody is asked
 

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
+
+once = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="brings servers of its own: runs with the SQLite tests")
+"""For tests to which the engine of the test process makes no difference."""
 
 
 @dataclass

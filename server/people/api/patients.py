@@ -20,7 +20,7 @@ from server.people.sealed import load_keys, open_person
 
 SYNTHETIC = {
     "name": "Test Testesen",
-    "national_identity_number": "01410012364",
+    "national_identity_number": "13486040364",
     "language": "nb",
     "phone": "+4799999999",
     "phone_verified": True,
