@@ -59,6 +59,8 @@ class Phone:
         self.sent_at: dict[str, float] = {}
         self.answers = Times()
         """From sending (the last time) to any answer."""
+        self.intervals: list[tuple[str, float, float]] = []
+        """What was under way when: `post` or `resume`, begin and end (monotonic)."""
         self.codes: dict[str, int] = {}
         self.closed_rooms: dict[str, tuple[float, str]] = {}
         self.after_closing: list[Frame] = []
@@ -102,17 +104,24 @@ class Phone:
 
     async def _talk(self, socket: ClientConnection) -> None:
         hello = {"type": "hello", "protocol": 1, "token": self.who.token, "cursors": self.cursors}
-        await socket.send(json.dumps(hello))
         begun = time.monotonic()
+        await socket.send(json.dumps(hello))
         async for text in socket:
             self._hear(json.loads(text))
             if self._socket is None and self.synced.is_set():
                 self._socket = socket
                 self.connections += 1
+                self.intervals.append(("resume", begun, time.monotonic()))
                 for txn in list(self.waiting):
                     await self._send_post(txn)
             if self._socket is None and time.monotonic() - begun > self._hello_s:
                 return
+
+    async def say(self, **frame: Any) -> None:
+        """Send a frame if there is a socket."""
+        if self._socket is not None:
+            with contextlib.suppress(*GONE):
+                await self._socket.send(json.dumps(frame))
 
     def drop(self) -> None:
         """The net is gone: no close frame."""
@@ -194,6 +203,7 @@ class Phone:
         self.in_flight.discard(txn)
         if (at := self.sent_at.pop(txn, None)) is not None:
             self.answers.add(time.monotonic() - at)
+            self.intervals.append(("post", at, time.monotonic()))
 
     def _settle(self, txn: str, outcome: int | str) -> None:
         self._note_answer(txn)
