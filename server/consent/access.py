@@ -38,7 +38,13 @@ def own_consent(acting: Acting, consent_id: UUID) -> Consent:
     if not is_own(acting, consent):
         raise Forbidden(
             code="patient_only",
-            refusal=Refusal("consent.answered", "patient_only", subject_id=consent.patient_id, object_id=consent_id),
+            refusal=Refusal(
+                "consent.answered",
+                "patient_only",
+                room_id=consent.room_id,
+                subject_id=consent.patient_id,
+                object_id=consent_id,
+            ),
         )
     return consent
 

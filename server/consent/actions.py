@@ -73,7 +73,8 @@ def ask(*, acting: Acting, patient: Patient, room_id: UUID, purpose: str, grants
 def give(
     *, acting: Acting, consent: Consent, people: Sequence[UUID] | None = None, shown: str = "", remark: str = ""
 ) -> Consent:
-    """Yes, or yes again when it has run out. `people` lets the patient choose some of those asked for; `shown` is the SHA-256 of the text they read.
+    """Yes, or yes again when it has run out. `people` lets the patient choose some of those asked for; `shown` is the
+    SHA-256 of the text they read.
 
     Raises Conflict (`text_changed`) when the text has changed since, Invalid when `people` names nobody asked for,
     Conflict (`nobody_asked`) when there is nobody to say yes to.

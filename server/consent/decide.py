@@ -79,7 +79,7 @@ def decide(records: Iterable[ConsentRecord], who: Who, purpose: str, at: datetim
         return Decision(permit=False, reason="engagement_ended")
     best: Decision | None = None
     reason = "no_consent"
-    for record in records:
+    for record in sorted(records, key=lambda one: one.version_id):  # of equals the eldest: never by chance
         if not matches(record, who, purpose, at):
             continue
         agreed, agreed_until = _agreed(who, at)

@@ -1,5 +1,6 @@
 """Reading: pages by `seq`, cursors, spans, marks and counts."""
 
+from typing import Any
 from uuid import uuid4
 
 from server.rooms.models import Room
@@ -21,7 +22,8 @@ class Pages(TownTestCase):
 
     def test_forward(self) -> None:
         for limit in (1, 2, 7, 500):
-            found, address, pages = [], f"{self.path}?after=0&limit={limit}", 0
+            found: list[Any] = []
+            address, pages = f"{self.path}?after=0&limit={limit}", 0
             while address:
                 page = self.person("are").ok("get", address)
                 found += [event["seq"] for event in page["results"]]
@@ -31,7 +33,8 @@ class Pages(TownTestCase):
             assert page["head"] == self.head
 
     def test_backward(self) -> None:
-        found, address = [], f"{self.path}?limit=5"
+        found: list[Any] = []
+        address = f"{self.path}?limit=5"
         while address:
             page = self.person("are").ok("get", address)
             seqs = [event["seq"] for event in page["results"]]
@@ -110,7 +113,8 @@ class Gaps(TownTestCase):
         expected = None
         for limit in (500, 1, 2, 3, 5):
             for start in ("after=0&", ""):
-                found, address = [], f"{room.path}/events?{start}limit={limit}"
+                found: list[Any] = []
+                address = f"{room.path}/events?{start}limit={limit}"
                 while address:
                     page = self.person("frida").ok("get", address)
                     assert page["results"], "no page is empty while there is more"
@@ -237,7 +241,8 @@ class Lists(TownTestCase):
 
     def test_pages_of_rooms(self) -> None:
         rooms = [self.open_shared_room(purpose=one) for one in ("coordination", "transition", "crisis_plan")]
-        found, address, pages = [], "rooms?limit=2", 0
+        found: list[Any] = []
+        address, pages = "rooms?limit=2", 0
         while address:
             page = self.person("kari").ok("get", address)
             found, address, pages = found + [one["id"] for one in page["results"]], page["next"], pages + 1
