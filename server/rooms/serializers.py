@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from server.common.sql import rfc3339
+from server.consent.forms import purposes
 from server.rooms.actions import MAX_MEMBERS
 from server.rooms.models import EventType, Member, Participation
 from server.rooms.overview import RoomCard
@@ -15,7 +16,7 @@ BIG = 2**62
 
 class OpenRoom(serializers.Serializer[Any]):
     patient = serializers.UUIDField()
-    purpose = serializers.CharField(max_length=40, default="coordination")
+    purpose = serializers.ChoiceField(choices=sorted(purposes()), default="coordination")
     propose = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_MEMBERS, default=list)
 
 
