@@ -77,4 +77,5 @@ def bring_up_to_date() -> str | None:
 
 
 def key_faults() -> list[str]:
-    return [] if settings.DEMO else startup_check()
+    """Master keys that are missing, weak in production, or do not open what is stored."""
+    return startup_check()
