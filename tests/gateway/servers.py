@@ -48,7 +48,7 @@ class Site:
         daphne = [sys.executable, "manage.py", "serve"]
         uvicorn = [sys.executable, "-m", "uvicorn", "server.asgi:application", "--host", "127.0.0.1"]
         uvicorn += ["--port", str(port), "--ws", "websockets", "--no-access-log", "--log-level", "warning"]
-        uvicorn += ["--ws-ping-interval", "3", "--ws-ping-timeout", "3"]  # it ends who does not answer; 20 and 20 else
+        uvicorn += ["--timeout-graceful-shutdown", "8"]  # else it waits for ever for a peer that does not read
         log = self.folder / f"{kind}-{port}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -95,8 +95,8 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"not ready within {PATIENCE_S:g} s: {self.said()}")
 
-    def said(self) -> str:
-        return self.log.read_text(errors="replace")[-4000:]
+    def said(self, last: int = 4000) -> str:
+        return self.log.read_text(errors="replace")[-last:]
 
     def sign_in(self, persona: str) -> dict[str, Any]:
         """`{"token", "user"}`."""
