@@ -1,6 +1,7 @@
 """Two at once, on real connections: laws 2, 3 and 5 under races, on both engines."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -158,7 +159,8 @@ class Races(TownTransactionTestCase):
                 patient.ok("post", f"{room.asks}/withdraw")
                 return []
 
-            each = at_once([*(partial(write, client) for client in writers), stop])
+            acts: list[Callable[[], list[tuple[int, int]]]] = [*(partial(write, client) for client in writers), stop]
+            each = at_once(acts)
             ended = RoomEvent.objects.get(room_id=room.id, type="consent", facts__act="withdrawn").seq
             for found in each:
                 assert all(status in (201, 404) for status, _ in found)
