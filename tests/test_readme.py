@@ -63,16 +63,11 @@ def run(names: list[str], folder: Path, path: str) -> str:
     return ended.stdout
 
 
-def test_readme(tmp_path: Path, path: str) -> None:
-    said = run(["README.md"], tmp_path, path)
+def test_readme_and_the_api_guide_which_goes_on_from_it(tmp_path: Path, path: str) -> None:
+    said = run(["README.md", "docs/api.md"], tmp_path, path)
     assert "Får disse snakke sammen med deg i Samsnakk?" in said
     for line in ("active", "Frida's phone: welcome", "Frida's phone: Hei alle!", "withdrawn", "not_found"):
         assert line in said, said
     assert "events.viewed refused Kari Lunde" in said, said
-
-
-def test_api_guide(tmp_path: Path, path: str) -> None:
-    """It goes on from README's helpers."""
-    said = run(["README.md", "docs/api.md"], tmp_path, path)
     assert "txn_id_reused" in said
     assert "delivered" in said

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.settings.env import Environment, read_environment
 from tests.support.served import environment, manage, once, production, serve
 
 pytestmark = once
@@ -46,6 +47,19 @@ def refused(env: dict[str, str]) -> str:
         pytest.param({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name", id="any host"),
         pytest.param({"ALLOWED_HOSTS": "samsnakk.test, *"}, "ALLOWED_HOSTS must name", id="any host among others"),
         pytest.param({"DATABASE_URL": POSTGRES}, "REDIS_URL is missing", id="the in-process layer on PostgreSQL"),
+        pytest.param({"PORT": "80a"}, "PORT: ", id="malformed"),
+        pytest.param({"DATABASE_URL": "mysql://x:hemmelig@y/z"}, "DATABASE_URL: ", id="another database"),
+    ],
+)
+def test_production_refuses(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    line = refused(production(tmp_path, **wrong))
+    assert said in line
+    assert "hemmelig" not in line, "a value may be a secret"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
         pytest.param({"PORT": "80a"}, "PORT: ", id="port no number"),
         pytest.param({"PORT": "70000"}, "PORT: ", id="port out of range"),
         pytest.param({"MODE": "test"}, "MODE: ", id="unknown mode"),
@@ -59,10 +73,29 @@ def refused(env: dict[str, str]) -> str:
         pytest.param({"REDIS_URL": "hemmelig:6379"}, "REDIS_URL: ", id="no address of Redis"),
     ],
 )
-def test_production_refuses(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
-    line = refused(production(tmp_path, **wrong))
+def test_malformed_values(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], said: str) -> None:
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        read_environment()
+    line = str(ended.value)
+    assert line.startswith("samsnakk: the environment is not usable. ")
     assert said in line
+    assert len(line.splitlines()) == 1
     assert "hemmelig" not in line, "a value may be a secret"
+
+
+def test_empty_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Environment.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert read_environment() == Environment.model_construct()
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.test, b.test c.test")
+    assert read_environment().allowed_hosts == ["a.test", "b.test", "c.test"]
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(Environment(secret_key="hemmelig", master_keys="hemmelig", database_url="sqlite:////hemmelig"))
+    assert "hemmelig" not in shown
 
 
 def test_a_demo_key_is_refused(tmp_path: Path) -> None:
