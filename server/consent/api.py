@@ -131,6 +131,11 @@ class Consents(APIView):
             )
         return Response(view(consent, me), status=201)
 
+    def recheck(self, request: Request) -> None:
+        serializer = Ask(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ROOM_EFFECTS().may_ask(acting(request), serializer.validated_data["room"])
+
 
 class OneConsent(APIView):
     @extend_schema(summary="What is asked or agreed, in plain words", responses=ConsentView)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from server.common.errors import Conflict, Invalid
 from server.common.idempotency import idempotent
+from server.people.access import open_patient
 from server.people.actors import acting
 from server.people.names import display_names
 from server.rooms import actions, looks, marks, overview
@@ -65,6 +66,9 @@ class Rooms(generics.ListAPIView[Room]):
         )
         return Response(_card(request, room), status=201)
 
+    def recheck(self, request: Request) -> None:
+        open_patient(acting(request), heard(s.OpenRoom, request.data)["patient"])
+
 
 def _card(request: Request, room: Room) -> dict[str, Any]:
     return s.room_view(overview.cards(acting(request), [room])[0])
@@ -85,7 +89,7 @@ class OneRoom(APIView):
 
 
 class Members(APIView):
-    @extend_schema(summary="Who is here, and who is proposed", responses=s.MemberView(many=True))
+    @extend_schema(summary="Who is here, and who is proposed", responses=s.MemberList)
     def get(self, request: Request, room_id: UUID) -> Response:
         members = looks.members(acting=acting(request), room_id=room_id)
         names = display_names({member.user_id for member in members})

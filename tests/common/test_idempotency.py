@@ -3,8 +3,10 @@
 from typing import Any
 from uuid import UUID
 
+from server.common.clock import now
 from server.common.idempotency import forget_old
 from server.common.models import IdempotencyRecord
+from server.people.models import Relation
 from server.rooms.models import Room, RoomEvent
 from tests.base import Client, TownTestCase
 
@@ -87,6 +89,19 @@ class Keys(TownTestCase):
             assert answer.status_code in (404, 409), (path, answer.content)
             assert "hemmelig" not in answer.content.decode()
             assert "Nils" not in answer.content.decode()
+
+    def test_nor_to_whoever_lost_the_relation_or_the_room(self) -> None:
+        frida, patient = self.person("frida"), str(self.patient_id())
+        opening = {"patient": patient, "purpose": "crisis_plan"}
+        assert self.send(frida, "rooms", opening, "open").status_code == 201
+        asking = {"room": str(self.room.id)}
+        assert self.send(frida, "consents", asking, "ask").status_code == 201
+        Relation.objects.filter(patient_id=patient, unit=self.engagement_of("frida").unit).update(ended_at=now())
+        self.person("are").ok("delete", f"{self.room.path}/members/{self.members(self.room)['frida']['id']}")
+        for path, body, key in (("rooms", opening, "open"), ("consents", asking, "ask")):
+            answer = self.send(frida, path, body, key)
+            assert answer.status_code == 404, path
+            assert "Strandvik" not in answer.content.decode()
 
     def test_keys_that_are_none(self) -> None:
         for key in ("", "x" * 201, "a\tb", "\x7f"):
