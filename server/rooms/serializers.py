@@ -82,6 +82,13 @@ class MemberView(serializers.Serializer[Any]):
     participation = serializers.CharField(allow_null=True)
 
 
+class MemberList(serializers.Serializer[Any]):
+    """Everybody, on one page: a room has at most `MAX_MEMBERS`."""
+
+    results = MemberView(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
 def member_view(member: Member, names: dict[Any, str]) -> dict[str, Any]:
     engagement = member.engagement
     return {
