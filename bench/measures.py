@@ -119,7 +119,7 @@ def idle(stack: Stack, driver: Driver, plan: Plan, say: Said) -> dict[str, Any]:
     driver.do("disconnect")
     everybody = seats(stack, rooms=-(-plan.idle // 5), members=5)[: plan.idle]
     time.sleep(1)
-    before, meter = stack.server_rss(), Meter(stack)
+    before = stack.server_rss()
     connected = driver.do("connect", seats=everybody)
     driver.do("rest", seconds=2)
     after_connect = stack.server_rss()
