@@ -151,7 +151,10 @@ class Phone:
         if self._task is not None:
             self.reads.set()
             self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
-            await asyncio.wait_for(self._task, PATIENCE_S)
+            await asyncio.wait([self._task], timeout=PATIENCE_S)
+            assert self._task.done()
+            if not self._task.cancelled():
+                self._task.result()
 
 
 class Pause:
@@ -230,7 +233,7 @@ class Statements:
 class GatewayTestCase(TownTransactionTestCase):
     """The gateway in this process: `async with self.gateway() as gateway`, then `self.phone(gateway, "kari")`."""
 
-    heartbeat_s = 0.4
+    heartbeat_s = 0.3
     shared = True
     room: Opened
 
@@ -248,10 +251,12 @@ class GatewayTestCase(TownTransactionTestCase):
             try:
                 yield app
             finally:
-                for phone in self._phones:
-                    await phone.leave()
-                self._phones.clear()
-                await app.drain()
+                try:
+                    for phone in self._phones:
+                        await phone.leave()
+                finally:  # a gateway left listening would disturb the tests that follow
+                    self._phones.clear()
+                    await app.drain()
 
     async def connect(self, gateway: Gateway, headers: Headers = (), **more: Any) -> Phone:
         phone = Phone(gateway, headers, **more)

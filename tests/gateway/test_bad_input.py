@@ -1,5 +1,6 @@
 """Bad input: what is no frame closes the socket, what is a wrong frame is answered, and nothing of it is quoted."""
 
+import asyncio
 import json
 import math
 import time
@@ -293,6 +294,26 @@ class OnASocket(GatewayTestCase):
         async with self.gateway() as gateway:
             again = await self.phone(gateway, "frida", {str(self.room.id): (slow.seqs(self.room) or [head])[-1]})
             assert slow.seqs(self.room) + again.seqs(self.room) == list(range(head + 1, head + 13))
+
+    async def test_a_reader_that_takes_not_even_the_close_is_abandoned(self) -> None:
+        with mock.patch.multiple(socket, OUTBOX_BYTES=20_000, CLOSE_S=0.3):
+            async with self.gateway() as gateway:
+                for takes in (False, True):
+                    kari = await self.phone(gateway, "kari")
+                    slow = await self.phone(gateway, "frida", takes=takes)
+                    slow.reads.clear()
+                    for number in range(8):
+                        name = f"{takes}{number}"
+                        kari.say(type="post", room=str(self.room.id), txn_id=name, body="x" * 4_000)
+                        await kari.wait(lambda _, p=kari, n=number: len(p.of("event")) > n)  # type: ignore[misc]
+                    assert slow._task is not None
+                    done, _ = await asyncio.wait([slow._task], timeout=5)
+                    assert done
+                    assert gateway.hub is not None
+                    assert len(gateway.hub.sockets) == 1
+                    self._phones.remove(slow)
+                    await kari.leave()
+                    self._phones.remove(kari)
 
     # --- who may come in ---------------------------------------------------------------------------------------
 
