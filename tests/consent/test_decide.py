@@ -33,12 +33,12 @@ records = st.builds(
 people = st.builds(
     Who,
     user_id=ids,
-    is_subject=st.sampled_from([False, False, False, True]),
+    is_subject=st.sampled_from([False] * 7 + [True]),
     unit_id=ids,
     role=st.sampled_from(ROLES),
-    same_controller=st.booleans(),
-    agreements=st.lists(st.builds(Agreement, since=moments, until=maybe), max_size=3).map(tuple),
-    until=maybe,
+    same_controller=st.sampled_from([False, False, True]),
+    agreements=st.lists(st.builds(Agreement, since=moments, until=maybe), min_size=1, max_size=3).map(tuple),
+    until=st.sampled_from([None, None]) | moments,
 )
 purposes = st.sampled_from(PURPOSES)
 
@@ -143,6 +143,25 @@ def test_the_reasons() -> None:
     assert decide([record], replace(who, until=BASE), "coordination", BASE).reason == "engagement_ended"
     assert decide([record], replace(who, user_id=IDS[2]), "coordination", BASE).reason == "no_consent"
     assert decided(decide([], replace(who, is_subject=True, until=BASE), "x", BASE)) == (True, "self", None)
+
+
+def test_it_ends_with_the_first_of_what_it_rests_on() -> None:
+    hours = [BASE + timedelta(hours=number) for number in range(6)]
+    record = ConsentRecord(IDS[3], True, "coordination", frozenset([Grant(IDS[0])]), None, hours[4])
+    who = Who(user_id=IDS[1], unit_id=IDS[0])
+    for agreements, until, expected in (
+        ([Agreement(hours[0])], None, hours[4]),
+        ([Agreement(hours[0], hours[2])], None, hours[2]),
+        ([Agreement(hours[0], hours[2]), Agreement(hours[0], hours[3])], None, hours[3]),
+        ([Agreement(hours[0], hours[2]), Agreement(hours[0])], None, hours[4]),
+        ([Agreement(hours[0], hours[2]), Agreement(hours[1])], None, hours[2]),  # the second has not begun
+        ([Agreement(hours[0], hours[3])], hours[1], hours[1]),
+    ):
+        given = replace(who, agreements=tuple(agreements), until=until)
+        assert decide([record], given, "coordination", hours[0]).valid_until == expected
+    longer = replace(record, version_id=IDS[2], valid_to=hours[5])
+    both = decide([record, longer], replace(who, same_controller=True), "coordination", hours[0])
+    assert (both.record_ids, both.valid_until) == ((IDS[2],), hours[5])
 
 
 def test_what_a_grant_covers() -> None:

@@ -161,7 +161,7 @@ class NoAgreement(TownTestCase):
 class Secrecy(TownTestCase):
     """S3: before consent nobody can talk, and who was proposed is told nothing whatever.
 
-    Red when `access.asks` answers true for anybody proposed, or `rooms_of` lists proposed members.
+    Red when `access.asks` answers true for anybody proposed.
     """
 
     def test_who_was_proposed_finds_nothing(self) -> None:

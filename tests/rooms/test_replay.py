@@ -10,7 +10,7 @@ from server.people import actions as people
 from server.people.models import Agreement
 from server.rooms.models import EventType, Member, RoomEvent
 from tests.base import Opened, TownTestCase
-from tests.support.replay import NOTHING, Snapshot
+from tests.support.replay import NOTHING, Snapshot, replay
 
 
 class Rebuilding(TownTestCase):
@@ -88,6 +88,14 @@ class Rebuilding(TownTestCase):
                 case _:
                     expected[event.type.replace("_", "."), UUID(said["user"])] += 1
         assert expected - recorded == Counter()
+
+    def _catches_up(self, label: str) -> None:
+        for event in self.events(self.room, after=self.snapshot["head"]):
+            self.types.add(event["type"])
+            self.snapshot = replay(self.snapshot, event)
+        told = _told(self, self.room)
+        replayed = {key: self.snapshot[key] for key in told}
+        assert replayed == told, label
 
 
 def _told(case: TownTestCase, room: Opened) -> Snapshot:

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
-from server.rooms.models import Room
+from server.rooms import marks
+from server.rooms.models import Member, Room
 from tests.base import JSON, TownTestCase
 
 
@@ -169,6 +170,16 @@ class Marks(TownTestCase):
         assert vera.ok("put", self.path, {"seq": self.last})["read"] == self.last
         assert self.receipts()["vera"] == (self.last, self.last)
         assert self.receipts("are")["vera"] == (self.last, self.last), "the patient sees it too"
+
+    def test_each_mark_by_itself(self) -> None:
+        """Whatever is told in whatever order, each is the highest so far, and what was read was delivered."""
+        member = Member.objects.get(room_id=self.room.id, user__username="vera")
+        delivered = read = 0
+        for one, other in ((3, 1), (2, 2), (5, 2), (4, 3), (1, 6), (6, 0), (0, 0), (2, 7)):
+            marks.save([marks.Mark(member.id, self.room.id, one, other)])
+            read, delivered = max(read, other), max(delivered, one, other)
+            member.refresh_from_db()
+            assert (member.delivered, member.read) == (delivered, read)
 
     def test_never_beyond_the_head(self) -> None:
         for seq in (self.last + 1, 2**61):
