@@ -100,7 +100,9 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **{name: {"level": "WARNING"} for name in SILENT_BELOW_WARNING},
-            "psycopg.pool": {"level": "ERROR"},  # an outage is told by whoever waited for a connection
+            # An outage is told by whoever waited; a pipelined write that is rolled back, by whoever wrote.
+            "psycopg": {"level": "ERROR"},
+            "psycopg.pool": {"level": "ERROR"},
             "django.request": {"level": "CRITICAL"},  # said once already, by our own request line
         },
     }

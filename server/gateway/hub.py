@@ -202,9 +202,17 @@ class Hub:
 
     def _still_open(self, follow: Follow, reading: Reading) -> bool:
         """Whether the follow's permit may be used with this reading; renews it, or ends the follow (law 5)."""
+        if (
+            follow.permit.epoch > reading.epoch and reading.permits is None
+        ):  # an old reading, a newer permit: read again
+            self.dirty(reading.room_id)
+            return False
         if reading.permits is not None and follow.socket.user_id in reading.users:
             permit = reading.permits.get(follow.socket.user_id)
             assert follow.socket.acting is not None
+            if permit is None and follow.permit.epoch > reading.epoch:
+                self.dirty(reading.room_id)
+                return False
             if permit is None or not fits(follow.socket.acting, permit):
                 self.leave(follow, "access_ended")
                 return False

@@ -133,7 +133,7 @@ class Socket:
         try:
             while self._outbox:
                 if self._take is not None and not self._take(self._outbox[0][1]):
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.002)
                     continue
                 _, frame = self._outbox.popleft()
                 self._size -= len(frame)

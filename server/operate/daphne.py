@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE = 4 * 1024 * 1024
 """Above the application's own limit, so that it is the one to answer 4413."""
 PATIENCE_S = 10.0
-BUFFER_BYTES = 128 * 1024
+BUFFER_BYTES = 256 * 1024
 """What one connection's buffer takes: frames in it can no longer be purged (law 5b)."""
 
 

@@ -18,7 +18,7 @@ from server.common.sql import pipelined
 from server.rooms import timeline
 from server.rooms.models import EventType, Member, Participation, Room, RoomEvent
 from server.rooms.permits import Permit
-from server.rooms.timeline import Happened, NewEvent, StaleEpoch
+from server.rooms.timeline import Happened, Move, NewEvent, StaleEpoch
 from server.vault import actions as vault
 
 MAX_BODY = 10_000
@@ -108,27 +108,25 @@ def write(posts: Sequence[Post]) -> list[Posted]:
     by_room: dict[UUID, list[Post]] = {}
     for post in posts:
         by_room.setdefault(post.permit.room_id, []).append(post)
-    events, entries, done = [], [], {}
+    rooms = [by_room[room_id] for room_id in sorted(by_room)]  # law 5: several rooms are locked in id order
+    done: dict[UUID, int] = {}
     try:
         with transaction.atomic(), pipelined():
-            for room_id in sorted(by_room):  # law 5: several rooms are locked in id order
-                here = by_room[room_id]
-                if any(post.permit.epoch != here[0].permit.epoch for post in here):
-                    raise NotCommitted
-                ends = [end for end in (post.permit.writable_until for post in here) if end is not None]
-                head = timeline.move_head(
-                    room_id, by=len(here), epoch=here[0].permit.epoch, fresh_until=min(ends, default=None)
-                )
-                for offset, post in enumerate(here):
-                    seq = head - len(here) + 1 + offset
-                    done[post.event_id] = seq
-                    events.append(_row(post, seq))
-                    entries.append(_entry(post, seq))
-            timeline.insert_rows(events)
-            record_many(entries)
+            for head, here in zip(timeline.move_heads([_move(here) for here in rooms]), rooms, strict=True):
+                done |= {post.event_id: seq for seq, post in enumerate(here, start=head - len(here) + 1)}
+            timeline.insert_rows([_row(post, done[post.event_id]) for post in posts])
+            record_many([_entry(post, done[post.event_id]) for post in posts])
     except IntegrityError:
         raise NotCommitted from None
     return [Posted(seq=done[post.event_id], event_id=post.event_id, created=True) for post in posts]
+
+
+def _move(here: Sequence[Post]) -> Move:
+    """The numbers that posts of one room need; they must have been decided under one epoch."""
+    if any(post.permit.epoch != here[0].permit.epoch for post in here):
+        raise NotCommitted
+    ends = [end for end in (post.permit.writable_until for post in here) if end is not None]
+    return Move(here[0].permit.room_id, len(here), here[0].permit.epoch, min(ends, default=None))
 
 
 def _row(post: Post, seq: int) -> RoomEvent:

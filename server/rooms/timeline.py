@@ -1,7 +1,7 @@
 """The append-only timeline: writing without holes (law 2) and reading in one statement (laws 4 and 5)."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,13 @@ from django.db import connection
 
 from server.common.clock import now_sql
 from server.common.ids import new_id
-from server.common.sql import insert, rfc3339, time_in, time_out, uuid_in, uuid_or_none, uuid_out
+from server.common.sql import insert, rfc3339_sql, time_in, time_out, uuid_in, uuid_or_none, uuid_out
 from server.rooms.models import EventType, Room, RoomEvent
 from server.vault import actions as vault
 from server.vault.errors import Unreadable
 
 PLACE = "room_event.sealed"
+SIDE_BY_SIDE = 200
 
 
 class StaleEpoch(Exception):
@@ -38,12 +39,12 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event as read: `content` is what a client sees."""
+    """An event as read: `content` is what a client sees, `created_at` RFC 3339 UTC."""
 
     seq: int
     type: str
     sender_id: UUID | None
-    created_at: datetime
+    created_at: str
     content: dict[str, Any]
 
     def view(self, room_id: UUID) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Happened:
             "seq": self.seq,
             "type": self.type,
             "sender": str(self.sender_id) if self.sender_id else None,
-            "created_at": rfc3339(self.created_at),
+            "created_at": self.created_at,
             "content": self.content,
         }
 
@@ -80,36 +81,55 @@ class Chunk:
     events: tuple[Happened, ...]
 
 
-def move_head(
-    room_id: UUID,
-    *,
-    by: int,
-    epoch: int | None = None,
-    fresh_until: datetime | None = None,
-    access_changed: bool = False,
-) -> int:
-    """Take `by` numbers: the new head, once this transaction commits. The row stays locked until then.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How many numbers a write wants to take in a room, and under which epoch and until when it was decided."""
 
-    Raises StaleEpoch when the epoch is no longer `epoch`, or the database's time has reached `fresh_until`.
+    room_id: UUID
+    by: int
+    epoch: int | None = None
+    fresh_until: datetime | None = None
+    access_changed: bool = False
+
+
+def move_head(room_id: UUID, *, by: int, epoch: int | None = None, **more: Any) -> int:
+    """Take `by` numbers in one room; see `move_heads`."""
+    return move_heads([Move(room_id, by, epoch, **more)])[0]
+
+
+def move_heads(moves: Sequence[Move]) -> list[int]:
+    """Take numbers: the new heads, once this transaction commits. The rows stay locked until then, so the caller gives
+    them in id order (law 5). In a pipeline all of it is one round trip.
+
+    Raises StaleEpoch when an epoch is no longer the one given, or the database's time has reached `fresh_until`.
     """
-    conditions, values = ["id = %s"], [uuid_in(room_id)]
-    parameters: list[Any] = [by, int(access_changed), *values]
-    if epoch is not None:
+    cursors = [_begin_move(move) for move in moves]
+    heads = []
+    for cursor in cursors:
+        with cursor:
+            row = cursor.fetchone()
+        if row is None:
+            raise StaleEpoch
+        heads.append(int(row[0]))
+    return heads
+
+
+def _begin_move(move: Move) -> Any:
+    conditions = ["id = %s"]
+    parameters: list[Any] = [move.by, int(move.access_changed), uuid_in(move.room_id)]
+    if move.epoch is not None:
         conditions.append("access_epoch = %s")
-        parameters.append(epoch)
-    if fresh_until is not None:
+        parameters.append(move.epoch)
+    if move.fresh_until is not None:
         conditions.append(f"{now_sql()} < %s")
-        parameters.append(time_in(fresh_until))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE rooms_room SET head = head + %s, access_epoch = access_epoch + %s "  # noqa: S608 - no outside text
-            f"WHERE {' AND '.join(conditions)} RETURNING head",
-            parameters,
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise StaleEpoch
-    return int(row[0])
+        parameters.append(time_in(move.fresh_until))
+    cursor = connection.cursor()
+    cursor.execute(
+        "UPDATE rooms_room SET head = head + %s, access_epoch = access_epoch + %s "  # noqa: S608 - no outside text
+        f"WHERE {' AND '.join(conditions)} RETURNING head",
+        parameters,
+    )
+    return cursor
 
 
 def write(room: Room, events: Sequence[NewEvent], *, head: int) -> list[RoomEvent]:
@@ -167,10 +187,11 @@ def read(wants: Iterable[Want]) -> dict[UUID, Chunk]:
     if not wanted:
         return {}
     together = connection.vendor == "postgresql" and not any(want.backwards for want in wanted)
-    statement, parameters = _in_one(wanted) if together else _side_by_side(wanted)
+    rows: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
+        for statement, parameters in [_in_one(wanted)] if together else _side_by_side(wanted):
+            cursor.execute(statement, parameters)
+            rows += cursor.fetchall()
     vault.load_keys({uuid_out(row[11]) for row in rows})
     found: dict[UUID, tuple[int, int, datetime, list[Happened]]] = {}
     for room_id, epoch, head, at, seq, type_, sender, created_at, facts, sealed, id_, _key in rows:
@@ -183,7 +204,7 @@ def read(wants: Iterable[Want]) -> dict[UUID, Chunk]:
                     seq=seq,
                     type=type_,
                     sender_id=uuid_out(sender) if sender else None,
-                    created_at=time_out(created_at),
+                    created_at=created_at,
                     content=content_of(type_, facts, sealed, id_),
                 )
             )
@@ -197,7 +218,7 @@ def _in_one(wants: Sequence[Want]) -> tuple[str, list[Any]]:
     """For PostgreSQL, oldest first: the same words however many rooms, so that the statement stays prepared."""
     statement = f"""
         SELECT r.id, r.access_epoch, r.head, {now_sql()},
-               e.seq, e.type, e.sender_id, e.created_at, e.facts, e.sealed, e.id, r.key
+               e.seq, e.type, e.sender_id, {rfc3339_sql("e.created_at")}, e.facts, e.sealed, e.id, r.key
         FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[]) AS w(id, after, upto, most)
         JOIN rooms_room r ON r.id = w.id
         LEFT JOIN LATERAL (
@@ -208,14 +229,19 @@ def _in_one(wants: Sequence[Want]) -> tuple[str, list[Any]]:
     return statement, [list(column) for column in zip(*columns, strict=True)]
 
 
-def _side_by_side(wants: Sequence[Want]) -> tuple[str, list[Any]]:
-    """For SQLite, which has no LATERAL, and for single pages backwards."""
+def _side_by_side(wants: Sequence[Want]) -> Iterator[tuple[str, list[Any]]]:
+    """For SQLite, which has no LATERAL and at most 500 SELECTs in a union, and for single pages backwards."""
+    for start in range(0, len(wants), SIDE_BY_SIDE):
+        yield _union(wants[start : start + SIDE_BY_SIDE])
+
+
+def _union(wants: Sequence[Want]) -> tuple[str, list[Any]]:
     parts, parameters = [], []
     for want in wants:
         order = "DESC" if want.backwards else "ASC"
         parts.append(
             "SELECT r.id, r.access_epoch, r.head, "  # noqa: S608 - no outside text
-            f"{now_sql()}, e.seq, e.type, e.sender_id, e.created_at, e.facts, e.sealed, e.id, r.key "
+            f"{now_sql()}, e.seq, e.type, e.sender_id, {rfc3339_sql('e.created_at')}, e.facts, e.sealed, e.id, r.key "
             "FROM rooms_room r LEFT JOIN (SELECT * FROM rooms_roomevent WHERE room_id = %s AND seq > %s AND seq <= %s "
             f"ORDER BY seq {order} LIMIT %s) e ON e.room_id = r.id WHERE r.id = %s"
         )
@@ -233,14 +259,3 @@ def content_of(type_: str, facts: str | dict[str, Any], sealed: bytes | memoryvi
         except Unreadable:
             content |= {"body": "", "erased": True}
     return content
-
-
-def happened(row: RoomEvent) -> Happened:
-    """The client's view of a row at hand."""
-    return Happened(
-        seq=row.seq,
-        type=row.type,
-        sender_id=row.sender_id,
-        created_at=row.created_at,
-        content=content_of(row.type, row.facts, row.sealed, row.id),
-    )
