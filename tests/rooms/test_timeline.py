@@ -175,7 +175,7 @@ class Marks(TownTestCase):
         """Whatever is told in whatever order, each is the highest so far, and what was read was delivered."""
         member = Member.objects.get(room_id=self.room.id, user__username="vera")
         delivered = read = 0
-        for one, other in ((3, 1), (2, 2), (5, 2), (4, 3), (1, 6), (6, 0), (0, 0), (2, 7)):
+        for one, other in ((3, 1), (2, 2), (5, 2), (4, 3), (1, 6), (6, 0), (0, 0), (9, 1), (2, 7)):
             marks.save([marks.Mark(member.id, self.room.id, one, other)])
             read, delivered = max(read, other), max(delivered, one, other)
             member.refresh_from_db()
