@@ -44,6 +44,7 @@ class Poster:
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
         self._waiting: deque[Waiting] = deque()
+        self._busy: set[Socket] = set()
         self._writers = 0
 
     def post(self, socket: Socket, frame: PostFrame) -> None:
@@ -59,25 +60,42 @@ class Poster:
 
     async def _write_until_empty(self) -> None:
         try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                await self._write(batch)
+            while batch := self._take():
+                sockets = {one.socket for one in batch}
+                self._busy |= sockets
+                try:
+                    await self._write(batch)
+                finally:
+                    self._busy -= sockets
         finally:
             self._writers -= 1
 
+    def _take(self) -> list[Waiting]:
+        """The next batch: what waits longest, but nothing of a socket that another writer is busy with, so that each
+        sender's messages keep their order."""
+        batch: list[Waiting] = []
+        passed_over: list[Waiting] = []
+        while self._waiting and len(batch) < BATCH:
+            one = self._waiting.popleft()
+            (passed_over if one.socket in self._busy else batch).append(one)
+        self._waiting.extendleft(reversed(passed_over))
+        return batch
+
     async def _write(self, batch: list[Waiting]) -> None:
         posts, alone = [], []
+        out_of_turn: set[Socket] = set()
         for one in batch:
-            post = self._ready(one)
+            post = None if one.socket in out_of_turn else self._ready(one)
             if post is None:
                 alone.append(one)
+                out_of_turn.add(one.socket)  # what this sender wrote afterwards comes afterwards
             else:
                 posts.append((one, post))
         if posts:
             try:
                 done = await in_db(posting.write, [post for _, post in posts])
             except (StaleEpoch, NotCommitted):
-                alone += [one for one, _ in posts]
+                alone = [*(one for one, _ in posts), *alone]
             except Unavailable as error:
                 self._unavailable([*(one for one, _ in posts), *alone], error)
                 return
