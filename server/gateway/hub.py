@@ -19,6 +19,7 @@ from server.common.hints import Hint, listen
 from server.gateway import frames, jobs
 from server.gateway.jobs import Ask, OpenedRoom, Reading
 from server.gateway.layer import LayerLink
+from server.gateway.pace import Pace
 from server.gateway.poster import Poster
 from server.gateway.pulse import Pulse
 from server.gateway.socket import Follow, Socket
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 READ_ROOMS = 64
 """Rooms read with one statement."""
 RETRY_S = 0.5
+GAP_S = 0.01
+"""Between the starts of two reads: what comes in between is read together."""
 
 
 class Hub:
@@ -42,6 +45,7 @@ class Hub:
         self._dirty: set[UUID] = set()
         self._unfollowed: list[Entry] = []
         self._wake = asyncio.Event()
+        self._pace = Pace(GAP_S)
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self._unlisten = listen(self._hinted)
@@ -167,6 +171,7 @@ class Hub:
             await self._wake.wait()
             self._wake.clear()
             while self._dirty:
+                await self._pace.turn()
                 rooms = [self._dirty.pop() for _ in range(min(READ_ROOMS, len(self._dirty)))]
                 await self._attempt(lambda rooms=rooms: self._read(rooms), rooms)  # type: ignore[misc]
 

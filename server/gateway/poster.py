@@ -15,6 +15,7 @@ from server.common.errors import Problem, Unavailable
 from server.common.hints import Hint
 from server.gateway import frames
 from server.gateway.frames import PostFrame
+from server.gateway.pace import Pace
 from server.gateway.socket import Socket
 from server.people.actors import Acting
 from server.rooms import actions, posting
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WRITERS = 3
-BATCH = 32
+BATCH = 64
+GAP_S = 0.01
+"""Between the starts of two transactions: at 300 messages a second it spares a third of the CPU time."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Poster:
         self._waiting: deque[Waiting] = deque()
         self._busy: set[Socket] = set()
         self._writers = 0
+        self._pace = Pace(GAP_S)
 
     def post(self, socket: Socket, frame: PostFrame) -> None:
         self._waiting.append(Waiting(socket, frame.room, frame.message))
@@ -60,7 +64,11 @@ class Poster:
 
     async def _write_until_empty(self) -> None:
         try:
-            while batch := self._take():
+            while self._waiting:
+                await self._pace.turn()
+                batch = self._take()
+                if not batch:
+                    break  # all that waits is behind another writer, who takes it on
                 sockets = {one.socket for one in batch}
                 self._busy |= sockets
                 try:
