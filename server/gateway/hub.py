@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 READ_ROOMS = 64
 """Rooms read with one statement."""
 RETRY_S = 0.5
-GAP_S = 0.01
-"""Between the starts of two reads: what comes in between is read together."""
 
 
 class Hub:
@@ -45,7 +43,7 @@ class Hub:
         self._dirty: set[UUID] = set()
         self._unfollowed: list[Entry] = []
         self._wake = asyncio.Event()
-        self._pace = Pace(GAP_S)
+        self._pace = Pace()
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self._unlisten = listen(self._hinted)
@@ -173,6 +171,7 @@ class Hub:
             while self._dirty:
                 await self._pace.turn()
                 rooms = [self._dirty.pop() for _ in range(min(READ_ROOMS, len(self._dirty)))]
+                self._pace.took(len(rooms))
                 await self._attempt(lambda rooms=rooms: self._read(rooms), rooms)  # type: ignore[misc]
 
     async def _attempt(self, work: Callable[[], Coroutine[Any, Any, None]], rooms: list[UUID]) -> None:
