@@ -17,6 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 PATIENCE_S = 10.0
+CLOSED_WITHIN_S = 1.0
+"""From the withdrawal's answer until the last staff socket has `room.closed` (law 5)."""
 Frame = dict[str, Any]
 
 
@@ -159,6 +161,7 @@ class AresStory:
         self.room = ""
         self.consent = ""
         self.checks = 0
+        self._log_before = ""
 
     def step(self, words: str) -> None:
         self._tell(f"\n• {words}")
@@ -174,6 +177,7 @@ class AresStory:
         try:
             await asyncio.gather(*(person.sign_in() for person in self.people.values()))
             await self._tidy_up()
+            self._log_before = await self._newest_in_log()
             await self._opening()
             await self._consent()
             await self._talk()
@@ -281,7 +285,10 @@ class AresStory:
         self.step("Sara is proposed; Are extends the consent; she joins")
         await self.kari.call("POST", f"rooms/{self.room}/members", {"user": self.sara.user}, expect=201)
         await self.sara.call("GET", f"rooms/{self.room}/events", expect=404)
-        self.check("before that, Sara is told nothing", True)
+        listed = (await self.sara.call("GET", "rooms?limit=200", expect=200))["results"]
+        self.check("before that, the room is not among Sara's", self.room not in {one["id"] for one in listed})
+        named = [frame for frame in self.sara.device.frames if self.room in json.dumps(frame)]
+        self.check("and no frame to her names it", not named)
         await self.are.call("POST", f"consents/{self.consent}/change", {}, expect=200)
         await self.sara.device.wait(lambda f: f["type"] == "room.opened" and f["room"] == self.room)
         page = await self.sara.call("GET", f"rooms/{self.room}/events?after=0", expect=200)
@@ -311,20 +318,33 @@ class AresStory:
         racing = str(uuid4())
         withdrawal = self.are.call("POST", f"consents/{self.consent}/withdraw", {}, expect=200)
         post = self.kari.device.send(type="post", room=self.room, txn_id=racing, body="Rekker denne?")
-        await asyncio.gather(withdrawal, post)
-        started = time.monotonic()
-        for person in staff:
-            await person.device.wait(
-                lambda f: f["type"] == "room.closed" and f["room"] == self.room, after=marks[person.name], patience_s=1
-            )
-        self.check(f"every staff socket got room.closed within {time.monotonic() - started:.2f} s", True)
+
+        async def answered() -> float:
+            await withdrawal
+            return time.monotonic()
+
+        answer, _ = await asyncio.gather(answered(), post)
+        closed = (self._closed(person, marks[person.name], answer) for person in staff)
+        took, slowest = max(await asyncio.gather(*closed))
+        self.check(f"every staff socket got room.closed, {slowest} as the last after {max(took, 0):.2f} s", True)
         await self._race(racing, marks["kari"])
+        before_refusals = await self._newest_in_log()
         for person in staff:
             await person.call("GET", f"rooms/{self.room}/events", expect=404)
         self.check("history answers 404 to all of them", True)
         own = await self.are.call("GET", f"rooms/{self.room}/events?limit=500", expect=200)
         self.check(f"Are still reads his own room ({own['head']} events)", len(own["results"]) > 0)
-        await self._access_log()
+        await self._access_log(before_refusals)
+
+    async def _closed(self, person: Person, after: int, answer: float) -> tuple[float, str]:
+        """Seconds from the withdrawal's answer until this device had `room.closed`, and whose it is. Raises
+        StoryFailed beyond `CLOSED_WITHIN_S`."""
+        await person.device.wait(
+            lambda f: f["type"] == "room.closed" and f["room"] == self.room,
+            after=after,
+            patience_s=answer + CLOSED_WITHIN_S - time.monotonic(),
+        )
+        return time.monotonic() - answer, person.name
 
     async def _race(self, txn_id: str, after: int) -> None:
         def outcome(frame: Frame) -> bool:
@@ -336,22 +356,39 @@ class AresStory:
         if verdict["type"] == "posted":
             self.check("the racing post has the lower seq", verdict["seq"] < ends[-1])
         else:
+            self.check(f"the racing post got {verdict.get('code')}", verdict.get("code") in ("not_found", "ended"))
             words = [e["content"].get("body") for e in events]
             self.check("the racing post was refused: nobody has received it", "Rekker denne?" not in words[-3:])
 
-    async def _access_log(self) -> None:
+    async def _newest_in_log(self) -> str:
+        """The newest row of Are's access log; ids rise with time."""
+        rows = (await self.are.call("GET", "me/access-log?limit=1", expect=200))["results"]
+        return str(rows[0]["id"]) if rows else ""
+
+    async def _since(self, before: str) -> list[dict[str, Any]]:
+        """What his log says of this room after the row `before`."""
         log: list[dict[str, Any]] = []
         path: str | None = "me/access-log?limit=200"
-        while path and len(log) < 1000:
+        while path:
             page = await self.are.call("GET", path, expect=200)
-            log += page["results"]
-            path = page["next"].split("/api/v1/", 1)[1] if page["next"] else None
-        here = [line for line in log if line["room"] == self.room]
-        who = {line["who"]["user"] for line in here}
+            new = [line for line in page["results"] if line["id"] > before]
+            log += new
+            more = page["next"] and len(new) == len(page["results"])
+            path = page["next"].split("/api/v1/", 1)[1] if more else None
+        return [line for line in log if line["room"] == self.room]
+
+    async def _access_log(self, before_refusals: str) -> None:
         staff = {person.user for person in (self.kari, self.frida, self.vera, self.sara)}
-        self.check("in his access log stands everybody who looked", staff <= who)
-        refused = [line for line in here if line["outcome"] == "refused" and line["type"] == "events.viewed"]
-        self.check(f"and every refusal ({len(refused)})", len(refused) >= len(staff))
+        looks = [
+            line
+            for line in await self._since(self._log_before)
+            if line["outcome"] == "success" and (line["type"].endswith(".viewed") or line["type"] == "room.followed")
+        ]
+        who = {line["who"]["user"] for line in looks}
+        self.check(f"in his access log stands everybody who has looked this time ({len(looks)} looks)", staff <= who)
+        refused = [line for line in await self._since(before_refusals) if line["outcome"] == "refused"]
+        turned_away = {line["who"]["user"] for line in refused if line["type"] == "events.viewed"}
+        self.check(f"and everybody who was turned away after it ({len(refused)} refusals)", staff <= turned_away)
 
 
 async def play(base: str, tell: Tell) -> int:
