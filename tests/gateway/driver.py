@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import random
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from unittest import mock
@@ -14,12 +15,16 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from server.common.asgi import TAKE
+from server.common.hints import Hint
 from server.gateway.app import Gateway
 from tests.base import Opened, TownTransactionTestCase
 
 Frame = dict[str, Any]
 Headers = Sequence[tuple[bytes, bytes]]
 PATIENCE_S = 8.0
+SLACK_S = 3.0
+"""Added to every promised time: a loaded machine of two cores stands still for seconds. Far below `PATIENCE_S` and the
+long heartbeats, so what only a heartbeat or nothing would bring is still told from what was promised."""
 
 
 class Phone:
@@ -228,6 +233,25 @@ class Statements:
 
     def touching(self, words: str) -> list[str]:
         return [sql for _, sql in self.all if words in sql]
+
+
+class Weather:
+    """Between the hub and all hints, its own and others': drops, doubles, delays and so reorders them."""
+
+    def __init__(self, gateway: Gateway, seed: int, *, dropped: float, doubled: float, delay_s: float) -> None:
+        hub = gateway.hub
+        assert hub is not None
+        self._heard, self._loop, self._draw = hub.heard, hub.loop, random.Random(seed)
+        self._dropped, self._doubled, self._delay_s = dropped, doubled, delay_s
+        hub.heard = self.heard  # type: ignore[method-assign]
+        hub.layer._heard = self.heard
+
+    def heard(self, hints: Iterable[Hint]) -> None:
+        for one in hints:
+            if self._draw.random() < self._dropped:
+                continue
+            for _ in range(2 if self._draw.random() < self._doubled else 1):
+                self._loop.call_later(self._draw.random() * self._delay_s, self._heard, [one])
 
 
 class GatewayTestCase(TownTransactionTestCase):

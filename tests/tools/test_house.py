@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [path for top in ("server", "tools", "bench") for path in sorted((ROOT / top).rglob("*.py"))]
+MODULES = [path for top in ("server", "tools", "bench", "tests") for path in sorted((ROOT / top).rglob("*.py"))]
 LONGEST = 400
 
 
