@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from itertools import groupby
+from typing import Any
 from unittest import mock
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ from server.common import db
 from server.common.clock import now
 from server.consent import actions as consents
 from server.consent.models import Consent
+from server.gateway import poster
 from server.people.actors import acting_for, acting_in
 from server.people.authentication import authenticate_token
 from server.people.crowd import bulk_patients, bulk_sessions
 from server.rooms import actions, posting
-from tests.gateway.driver import GatewayTestCase, Statements, quiet
+from tests.gateway.driver import SLACK_S, GatewayTestCase, Statements, paused, quiet
 from tests.gateway.test_talk import post
 
 
@@ -92,7 +94,7 @@ class Cost(GatewayTestCase):
                         await phone.has(room, event["seq"])
                     await asyncio.sleep(0.1)
                 reads.append(sum(thread.startswith("db") for thread, _ in seen.all))
-        assert reads[0] == reads[1] <= 2, "one read by the hub (and its catching up with a second hint), no more"
+        assert max(reads) <= 2, "one read by the hub (and its catching up with a second hint), no more"
 
     async def test_a_heartbeat_costs_the_same_however_many_sockets(self) -> None:
         await self.rest(self.open_shared_room)
@@ -146,7 +148,7 @@ class Cost(GatewayTestCase):
                 await asyncio.sleep(0.1)
                 for phone in (kari, frida):
                     phone.say(type="ping")
-                    await phone.wait("pong", patience_s=0.5)
+                    await phone.wait("pong", patience_s=SLACK_S)
             finally:
                 posting.write = real
                 release.set()
@@ -178,9 +180,22 @@ class Cost(GatewayTestCase):
         room = await self.rest(self.open_shared_room)
         async with self.gateway() as gateway:
             kari = await self.phone(gateway, "kari")
-            with mock.patch.object(posting, "write", side_effect=posting.write) as write:
-                for number in range(100):
-                    post(kari, room, f"nr. {number}")
-                await kari.wait(lambda _: len(kari.of("posted")) == 100)
-            assert sum(len(call.args[0]) for call in write.call_args_list) == 100
-            assert write.call_count <= 40, "transactions"
+            assert gateway.hub is not None
+            waiting, batches = gateway.hub.poster._waiting, []
+            with paused(posting, "write", after=False) as write:
+                held = posting.write
+
+                def counted(posts: list[Any]) -> Any:
+                    batches.append(len(posts))
+                    return held(posts)
+
+                with mock.patch.object(posting, "write", counted):
+                    for number in range(100):
+                        post(kari, room, f"nr. {number}")
+                    await write.reached()
+                    while batches[0] + len(waiting) < 100:  # noqa: ASYNC110 - until all have come; the test's own limit ends it
+                        await asyncio.sleep(0.01)
+                    write.go()
+                    await kari.wait(lambda _: len(kari.of("posted")) == 100)
+            assert sum(batches) == 100
+            assert len(batches) <= 1 + -(-99 // poster.BATCH), "what has gathered goes in as few as can be"

@@ -7,7 +7,7 @@ from uuid import uuid4
 from server.audit.models import AuditEvent
 from server.gateway import jobs
 from server.rooms.models import RoomEvent
-from tests.gateway.driver import GatewayTestCase, Phone, quiet
+from tests.gateway.driver import SLACK_S, GatewayTestCase, Phone, quiet
 
 
 def post(phone: Phone, room: Any, body: str = "hei", txn_id: str | None = None, **more: Any) -> str:
@@ -282,7 +282,9 @@ class Rooms(GatewayTestCase):
             assert kari.of("room.opened") == []
             await self.rest(self.give, room)
             for phone in (kari, frida):
-                await phone.wait(lambda f: f["type"] == "room.opened" and f["room"] == str(room.id), patience_s=1)
+                await phone.wait(
+                    lambda f: f["type"] == "room.opened" and f["room"] == str(room.id), patience_s=1 + SLACK_S
+                )
             await quiet(frida)
             assert len(frida.of("room.opened")) == 1
             assert frida.events(room) == await self.rest(self.events, room, "frida")
@@ -294,7 +296,7 @@ class Rooms(GatewayTestCase):
             member = (await self.rest(self.members, room))["vera"]
             person = await self.rest(self.person, "are")
             await self.rest(person.delete, f"{room.path}/members/{member['id']}")
-            closed = await vera.wait("room.closed", patience_s=1)
+            closed = await vera.wait("room.closed", patience_s=1 + SLACK_S)
             assert closed["room"] == str(room.id)
             hidden = await self.rest(self.post, room, "kari", "uten Vera")
             await self.rest(self.propose, room, "kari", "vera")

@@ -7,6 +7,7 @@ import sys
 from uuid import uuid4
 
 from server.operate.story import Person, play
+from tests.gateway.driver import SLACK_S
 from tests.gateway.servers import ROOT, Server
 
 
@@ -108,7 +109,9 @@ class TheNightBefore:
         card = await self.trine.call("GET", f"rooms/{self.room}", expect=200)
         assert card["participation"] == "active"
         await self.trine.call("POST", f"consents/{self.consent}/withdraw", {}, expect=200)
-        await self.sara.device.wait(lambda f: f["type"] == "room.closed" and f["room"] == self.room, patience_s=2)
+        await self.sara.device.wait(
+            lambda f: f["type"] == "room.closed" and f["room"] == self.room, patience_s=1 + SLACK_S
+        )
         await self.sara.call("GET", f"rooms/{self.room}/events", expect=404)
 
     async def _looks_who_looked(self) -> None:
