@@ -2,6 +2,7 @@
 nothing repeated of what was sent (law 9)."""
 
 import json
+from unittest.mock import patch
 from uuid import uuid4
 
 from hypothesis import given, settings
@@ -209,8 +210,6 @@ class Malformed(TownTestCase):
             assert MARK not in answer.content.decode()
 
     def test_a_fault_of_ours_says_nothing_of_the_request(self) -> None:
-        from unittest.mock import patch  # noqa: PLC0415
-
         client = self.person("kari")
         client.expects_500 = True
         with patch("server.rooms.api.actions.post", side_effect=ValueError(MARK)):

@@ -1,4 +1,4 @@
-"""Quick: two kills of the server, on the engine under test."""
+"""Quick: one kill of the server, on the engine under test; twenty are in `make prove`."""
 
 import asyncio
 import os

@@ -1,5 +1,6 @@
 """What ends access without anybody answering anything: engagements, agreements, time (L6, law 5)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -8,6 +9,7 @@ from server.audit.entry import SYSTEM
 from server.common.clock import now
 from server.people import actions as people
 from server.people.models import Agreement, Engagement, Unit
+from server.rooms import access, permits
 from server.rooms.models import Member, Span
 from tests.base import Opened, TownTestCase
 
@@ -133,14 +135,10 @@ class Time(TownTestCase):
 
     def test_a_write_decided_before_the_end_and_made_after_it_is_decided_again(self) -> None:
         """Law 10: the end is compared with the database's time, in the write itself. Red without `fresh_until`."""
-        from server.rooms import access, permits  # noqa: PLC0415
-
         room = self.open_shared_room()
         original = permits.load
 
         def about_to_end(*args: Any, **kwargs: Any) -> Any:
-            from dataclasses import replace  # noqa: PLC0415
-
             return {key: replace(one, valid_until=now()) for key, one in original(*args, **kwargs).items()}
 
         assert access.permits is permits

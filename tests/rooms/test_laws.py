@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 from django.db.utils import OperationalError
 
@@ -169,8 +170,6 @@ class Acts(TownTestCase):
         self, who: str, method: str, path: str, body: object, after: Callable[[], None] = lambda: None
     ) -> list[AuditEvent]:
         """Do it, look, and undo it; what was recorded."""
-        from django.db import transaction  # noqa: PLC0415
-
         client = self.person(who)
         sid = transaction.savepoint()
         known = set(AuditEvent.objects.values_list("id", flat=True))

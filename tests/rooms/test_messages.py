@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from server.rooms import actions
 from server.rooms.models import Member, Room, RoomEvent
 from server.rooms.posting import MAX_BODY
 from tests.base import TownTestCase
@@ -319,8 +320,6 @@ class Removing(TownTestCase):
 
     def test_the_room_is_full(self) -> None:
         kari = Member.objects.get(room_id=self.room.id, user__username="kari")
-        from server.rooms import actions  # noqa: PLC0415
-
         limit, actions.MAX_MEMBERS = actions.MAX_MEMBERS, 3
         try:
             answer = self.person("kari").post(f"{self.room.path}/members", {"user": str(self.user_id("sara"))})

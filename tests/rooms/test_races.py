@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from server.audit.models import AuditEvent
 from server.common.models import IdempotencyRecord
-from server.rooms import posting
+from server.rooms import looks, posting
 from server.rooms.models import Member, Room, RoomEvent, Span
 from tests.base import Client, Opened, TownTransactionTestCase
 from tests.support.threads import at_once
@@ -189,8 +189,6 @@ class Races(TownTransactionTestCase):
 
     def test_a_page_that_was_read_while_access_ended_is_not_shown(self) -> None:
         """Law 5b. Red when `look` does not compare the chunk's epoch."""
-        from server.rooms import looks  # noqa: PLC0415
-
         room = self.open_shared_room()
         self.post(room, "kari", "hemmelig")
         vera, are = self.person("vera"), self.sign_in("are")

@@ -46,8 +46,8 @@ def _read_again() -> None:
     """pytest-django reads the settings that pytest's ini names before it reads a conftest, in whatever environment the
     shell had. No connection has been opened and no address been resolved by then."""
     from django.conf import settings  # noqa: PLC0415 - only when it is there already
-    from django.db import connections  # noqa: PLC0415
-    from rest_framework.settings import api_settings  # noqa: PLC0415
+    from django.db import connections  # noqa: PLC0415 - as above
+    from rest_framework.settings import api_settings  # noqa: PLC0415 - as above
 
     importlib.reload(sys.modules["server.settings.env"])
     module = importlib.reload(sys.modules["server.settings"])
