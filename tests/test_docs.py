@@ -1,6 +1,9 @@
 """Documents do not drift: links resolve, named files, tests, tables and settings exist, no requirement is forgotten."""
 
 import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ PAGES = [
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"`((?:server|tests|tools|bench|deploy|docs|requirements)/[\w./*@-]+)(?:::(\w+))?`")
+PLACES = {"api", "ws", "health", "metrics", "etc", "opt", "var", "usr", "proc"}
+"""Where an absolute path or an address of the server may begin."""
 CODES = {
     *(f"S{n}" for n in range(1, 13)),
     *(f"M{n}" for n in range(1, 7)),
@@ -53,12 +58,36 @@ def test_links_and_references_resolve_inside_the_repository(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_nothing_names_a_place_outside(page: Path) -> None:
+def test_pages_name_no_place_outside(page: Path) -> None:
     said = page.read_text()
-    for outside in ("../shared", "/work/", "/home/", "/root/", "/tmp/"):
-        assert outside not in said
+    without_addresses = re.sub(r"\w+://\S+", "", said)
+    assert set(re.findall(r"(?<![\w./~}*)\]-])/(\w[\w.-]*)/", without_addresses)) <= PLACES
     addresses = re.findall(r"(?:https?|wss?)://([\w.-]+)", said)
     assert {one for one in addresses if not re.fullmatch(r"127\.0\.0\.1|localhost|.*\.example(\.no)?", one)} == set()
+
+
+def test_no_file_knows_where_it_was_written() -> None:
+    """Neither the folder that this copy lies in, nor a home, nor a way up and out of it."""
+    homes = {str(ROOT.parent), str(Path.home())} - {"/", *(f"/{one}" for one in PLACES)}
+    found = []
+    for path, said in tracked():
+        found += [(path, home) for home in homes if re.search(rf"(?<![\w.]){re.escape(home)}/", said)]
+        for up in re.findall(r"(?<![\w./])(?:\.\./)+", said):
+            if not (path.parent / up).resolve().is_relative_to(ROOT):
+                found.append((path, up))
+    assert found == []
+
+
+def tracked() -> Iterator[tuple[Path, str]]:
+    """Every text file under version control, with its text."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a clone: nobody can say which files belong to it")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file():
+            with suppress(UnicodeDecodeError):
+                yield path, path.read_text()
 
 
 def test_every_setting_is_told() -> None:
