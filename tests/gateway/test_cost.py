@@ -40,6 +40,10 @@ class Cost(GatewayTestCase):
             consents.give(acting=acting_in(authenticate_token(token)), consent=consent)
 
     async def _hello_cost(self, rooms: int) -> int:
+        """Statements of one hello; the least of two, since marks are written once a second, which may fall into one."""
+        return min([await self._one_hello(rooms) for _ in range(2)])
+
+    async def _one_hello(self, rooms: int) -> int:
         token = (await self.rest(self.person, "kari")).token
         cursors = dict.fromkeys(await self.rest(self.known), 0)
         async with self.gateway() as gateway:
@@ -104,9 +108,12 @@ class Cost(GatewayTestCase):
             async with self.gateway() as gateway:
                 phones = [await self.phone(gateway, who) for who in ("kari", "frida") for _ in range(count)]
                 await asyncio.sleep(1.2)
-                with Statements().recorded() as seen:
-                    await quiet(phones[0], 3)
-                costs.append(len(seen.all) / 3)
+                windows = []
+                for _ in range(3):  # the least of three: marks are written once a second
+                    with Statements().recorded() as seen:
+                        await quiet(phones[0], 2)
+                    windows.append(len(seen.all) / 2)
+                costs.append(min(windows))
         assert costs[1] <= costs[0] + 1
 
     async def test_no_statement_on_the_thread_of_the_loop(self) -> None:
