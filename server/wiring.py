@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from server.audit.entry import Actor
 from server.audit.refusals import record_refusal
 from server.common import problems
-from server.common.errors import NotFound, Problem
+from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.people.actors import acting
 from server.people.ports import ACCESS_EFFECTS
@@ -24,7 +24,7 @@ NOBODY = Actor(user_id=None, role="nobody")
 
 
 def bind_ports() -> None:
-    """Bind every port; called once, when the operate app is ready."""
+    """Bind every port; called once, by `server/apps.py`."""
     ROOM_EFFECTS.bind(ConsentInRooms())
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     CUSTODY.bind(KeyCustody())
@@ -41,7 +41,7 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response:
         try:
             record_refusal(_actor(request), problem.refusal)
         except DatabaseError as failure:
-            problem = problems.to_problem(failure) or problems.InternalProblem()
+            problem = problems.to_problem(failure) or Unavailable()
     return Response(
         problems.document(problem, getattr(request, "request_id", "")),
         status=problem.status,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import threading
 import time
@@ -33,7 +34,9 @@ async def in_db(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     Raises Unavailable when the database does not answer.
     """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(executor(), functools.partial(on_this_thread, call, *args, **kwargs))
+    context = contextvars.copy_context()  # the request id goes along, into the log and the audit
+    work = functools.partial(on_this_thread, call, *args, **kwargs)
+    return await loop.run_in_executor(executor(), context.run, work)
 
 
 def on_this_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -116,5 +116,8 @@ class Unavailable(Problem):
 
     status = 503
     code = "unavailable"
-    title = _("We cannot answer right now. Nothing was saved; try again in a moment. If it is urgent, phone.")
+    title = _(
+        "We cannot answer right now, and do not know if it was saved. "
+        "Try again: it is never done twice. If urgent, phone."
+    )
     retry_after_s = 2

@@ -129,4 +129,6 @@ class InternalProblem(Problem):
 
     status = 500
     code = "internal"
-    title = gettext_lazy("Something went wrong on our side. Nothing was saved. If it is urgent, phone.")
+    title = gettext_lazy(
+        "Something went wrong on our side. Look whether it was saved before you try again. If it is urgent, phone."
+    )

@@ -23,6 +23,7 @@ WORDS: dict[str, Any] = {
     "consent_missing": _("The patient has not answered yet. Until then nobody can write here."),
     "nobody_here": _("Nobody else can read here now, so it was not sent. If it is urgent, phone instead."),
     "ended": _("You can no longer write here."),
+    "other_engagement": _("You are in this room for another place of work. Choose that one first."),
     "no_agreement": _("There is no agreement between these organisations."),
     "room_full": _("The room is full."),
     "patient_without_account": _("The patient cannot sign in yet, and so cannot be asked."),

@@ -91,6 +91,7 @@ class VersionView(serializers.Serializer[Any]):
 
 class HistoryView(serializers.Serializer[Any]):
     results = VersionView(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class FormView(serializers.Serializer[Any]):
@@ -235,7 +236,7 @@ class History(APIView):
                     basis="self",
                 )
             )
-        return Response({"results": [_version_view(one, consent, who) for one in versions]})
+        return Response({"results": [_version_view(one, consent, who) for one in versions], "next": None})
 
 
 def view(consent: Consent, me: Acting) -> dict[str, Any]:
@@ -276,7 +277,7 @@ def view(consent: Consent, me: Acting) -> dict[str, Any]:
 
 def _people(versions: list[ConsentVersion]) -> dict[UUID, str]:
     ids = {UUID(row["person"]) for one in versions for row in (*one.grants, *one.asked) if row["person"]}
-    return display_names(ids | {one.acted_by_id for one in versions})
+    return display_names(ids | {one.acted_by_id for one in versions if one.acted_by_id})
 
 
 def _grantee(row: dict[str, Any], who: dict[UUID, str]) -> dict[str, Any]:
@@ -297,7 +298,7 @@ def _version_view(version: ConsentVersion, consent: Consent, who: dict[UUID, str
         "grantees": [_grantee(row, who) for row in version.grants],
         "asked": [_grantee(row, who) for row in version.asked],
         "recorded_at": rfc3339(version.recorded_at),
-        "by": who.get(version.acted_by_id, ""),
+        "by": who.get(version.acted_by_id, "") if version.acted_by_id else "",
         "method": version.method,
         "language": version.language,
         "text": vault.unseal(bytes(version.text_sealed), place="consent_version.text", row=version.id),

@@ -40,27 +40,20 @@ def purposes() -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What a patient is shown: the first screen (at most 60 words and the names), the rest under «Mer»."""
+class Exact:
+    """The exact text of one version: a first screen (at most 60 words and the names), then what stands under «Mer»."""
 
     form: str
     version: int
     language: str
-    first: str
-    more: str
-    yes: str
-    no: str
-
-    @property
-    def exact(self) -> str:
-        return f"{self.first}\n\n{self.more}"
+    exact: str
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.exact.encode()).hexdigest()
 
 
-def render(*, form_id: str, language: str, names: list[str], purpose: str, until: datetime | None) -> Text:
+def render(*, form_id: str, language: str, names: list[str], purpose: str, until: datetime | None) -> Exact:
     """Fill the form's text; `names` are one line each, `until` is shown as an Oslo date."""
     data = form(form_id)
     chosen = language if language in LANGUAGES else "nb"
@@ -71,4 +64,4 @@ def render(*, form_id: str, language: str, names: list[str], purpose: str, until
         purpose=data["purposes"].get(purpose, {}).get(chosen, purpose),
         until=end,
     )
-    return Text(form_id, data["version"], chosen, first, words["more"], words["yes"], words["no"])
+    return Exact(form_id, data["version"], chosen, f"{first}\n\n{words['more']}")

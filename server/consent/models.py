@@ -12,6 +12,7 @@ class State(models.TextChoices):
     ACTIVE = "active"
     DECLINED = "declined"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class Act(models.TextChoices):
@@ -20,6 +21,7 @@ class Act(models.TextChoices):
     DECLINED = "declined"
     CHANGED = "changed"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class Consent(Row):
@@ -54,7 +56,7 @@ class ConsentVersion(Row):
     valid_from = models.DateTimeField(null=True)
     valid_to = models.DateTimeField(null=True)
     method = models.CharField(max_length=20)
-    acted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    acted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     form = models.CharField(max_length=40)
     form_version = models.PositiveIntegerField()
     language = models.CharField(max_length=2)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from server.audit.entry import Actor
 from server.common.ports import Port
 from server.consent.decide import Grant
 from server.consent.models import Consent, ConsentVersion
@@ -26,10 +27,10 @@ class RoomEffects(Protocol):
         """The state as this member of staff may know it: to whoever waits for an answer, a consent that is in force for
         others is still only asked for."""
 
-    def asked(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
+    def asked(self, consent: Consent, version: ConsentVersion, actor: Actor) -> None:
         """The patient has been asked: the request stands in the timeline."""
 
-    def access_changed(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
+    def access_changed(self, consent: Consent, version: ConsentVersion, actor: Actor) -> None:
         """Who may read and write has changed: raise the epoch, open and close intervals, tell them (law 5)."""
 
 

@@ -47,12 +47,13 @@ class Gateway:
         await send({"type": "websocket.accept"})
         hub = self._hub()
         socket = Socket(send, (scope.get("extensions") or {}).get(TAKE))
-        if hub.draining:
-            socket.close(frames.RESTARTING)
         hub.sockets.add(socket)
         socket.task = asyncio.current_task()
         try:
-            if await self._greet(hub, socket, scope, receive):
+            if hub.draining:
+                socket.close(frames.RESTARTING)
+                await self._wait_for_end(receive)
+            elif await self._greet(hub, socket, scope, receive):
                 await self._listen(hub, socket, receive)
         finally:
             socket.closed = socket.closed or 1006

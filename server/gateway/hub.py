@@ -6,7 +6,7 @@ because it is remembered: cursors decide, the heartbeat heals.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from django.conf import settings
 
 from server.audit.entry import Entry
 from server.common.db import in_db
+from server.common.errors import Unavailable
 from server.common.hints import Hint, listen
 from server.gateway import frames, jobs
 from server.gateway.jobs import Ask, OpenedRoom, Reading
@@ -24,6 +25,7 @@ from server.gateway.poster import Poster
 from server.gateway.pulse import Pulse
 from server.gateway.socket import Follow, Socket
 from server.rooms.access import fits
+from server.rooms.permits import entry
 from server.vault import actions as vault
 
 log = structlog.get_logger(__name__)
@@ -116,15 +118,24 @@ class Hub:
                 self.spawn(self.pulse.look_at([socket]))
 
     def typing(self, follow: Follow) -> None:
-        """Somebody types; told to others if their permit still holds here. The only ephemeral hint (law 4)."""
+        """Somebody types; told to those here whose permit is of the newest epoch this process knows of. The only hint
+        that is itself passed on (law 4)."""
+        if not self._newest_epoch(follow):
+            return
         user = follow.socket.user_id
         self.tell([Hint("typing", str(follow.permit.room_id), user=str(user))])
 
     def _typing(self, room_id: UUID, user_id: UUID) -> None:
         frame = frames.typing(room_id, user_id)
         for follow in self.rooms.get(room_id, ()):
-            if follow.socket.user_id != user_id:
+            if follow.socket.user_id != user_id and self._newest_epoch(follow):
                 follow.socket.push(frame, room_id)
+
+    def _newest_epoch(self, follow: Follow) -> bool:
+        here = self.rooms.get(follow.permit.room_id, ())
+        return follow.permit.room_id not in self._dirty and all(
+            other.permit.epoch <= follow.permit.epoch for other in here
+        )
 
     # --- entering and leaving rooms --------------------------------------------------------------------
 
@@ -132,11 +143,17 @@ class Hub:
         """Let a socket follow a room from where it stands; whatever came in between is read at once."""
         room_id = room.permit.room_id
         if room_id in socket.follows or socket.closed is not None:
+            self.not_kept(socket, room)
             return
         follow = Follow(socket, room.permit, room.cursor)
         socket.follows[room_id] = follow
         self.rooms.setdefault(room_id, set()).add(follow)
         self.dirty(room_id)
+
+    def not_kept(self, socket: Socket, room: OpenedRoom) -> None:
+        """A room that was entered in the log, but not here after all: its end goes on record too (law 1)."""
+        if socket.acting is not None:
+            self._unfollowed.append(entry(room.permit, socket.acting.actor, "room.unfollowed"))
 
     def leave(self, follow: Follow, reason: str | None) -> None:
         """Stop following. With a `reason` access has ended: what waits is purged and the socket is told (law 5)."""
@@ -149,7 +166,7 @@ class Hub:
                 del self.rooms[room_id]
                 self.pulse.forget(room_id)
         if socket.acting is not None:
-            self._unfollowed.append(jobs.follow_entry(socket.acting.actor, follow.permit, "room.unfollowed"))
+            self._unfollowed.append(entry(follow.permit, socket.acting.actor, "room.unfollowed"))
         if reason is not None:
             socket.purge(room_id)
             socket.push(frames.room_closed(room_id, reason))
@@ -172,14 +189,18 @@ class Hub:
                 await self._pace.turn()
                 rooms = [self._dirty.pop() for _ in range(min(READ_ROOMS, len(self._dirty)))]
                 self._pace.took(len(rooms))
-                await self._attempt(lambda rooms=rooms: self._read(rooms), rooms)  # type: ignore[misc]
+                await self._attempt(rooms)
 
-    async def _attempt(self, work: Callable[[], Coroutine[Any, Any, None]], rooms: list[UUID]) -> None:
+    async def _attempt(self, rooms: list[UUID]) -> None:
         """A read that fails is tried again: nothing is lost, only late."""
         try:
-            await work()
+            await self._read(rooms)
         except Exception as error:  # noqa: BLE001 - one bad read must not end all reading
-            log.warning("read_failed", error=type(error).__name__)
+            log.warning("read_failed", rooms=len(rooms), error=type(error).__name__)
+            if len(rooms) > 1 and not isinstance(error, Unavailable):
+                for room_id in rooms:  # one of them cannot be read: the others are not kept waiting
+                    await self._attempt([room_id])
+                return
             self._dirty.update(rooms)
             await asyncio.sleep(RETRY_S)
 
@@ -235,8 +256,8 @@ class Hub:
 
     def _send_news(self, follow: Follow, reading: Reading) -> None:
         cursor, permit, socket = follow.cursor, follow.permit, follow.socket
-        for seq, frame in reading.frames:
-            if seq > cursor and permit.sees(seq):
+        for seq, about, frame in reading.frames:
+            if seq > cursor and permit.sees(seq, about):
                 socket.push(frame, reading.room_id)
         follow.cursor = max(cursor, reading.upto)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
@@ -16,14 +17,14 @@ from server.people.authentication import authenticate_token, live_sessions
 from server.people.models import Session
 from server.rooms import marks, permits, timeline
 from server.rooms.access import fits
-from server.rooms.models import Member
-from server.rooms.permits import Permit
+from server.rooms.models import Member, Room
+from server.rooms.permits import Permit, entry
 from server.rooms.timeline import Chunk, Want
 
 CATCH_UP_EVENTS = 2_000
 """Events of one room that a returning socket is sent; beyond, it pages over REST (`limited`)."""
 CATCH_UP_BYTES = 1024 * 1024
-READ_LIMIT = 500
+READ_LIMIT = 100
 TRIES = 4
 
 
@@ -34,7 +35,6 @@ class OpenedRoom:
     permit: Permit
     head: int
     cursor: int
-    came_from: int = 0
     missed: tuple[str, ...] = ()
     limited_from: int | None = None
     cursor_ahead: bool = False
@@ -60,19 +60,30 @@ def begin(acting: Acting, cursors: dict[UUID, int]) -> Begun:
     rooms = enter(acting, my_rooms(acting), cursors)
     open_ids = {room.permit.room_id for room in rooms}
     closed = sorted(set(cursors) - open_ids)
-    if closed:
-        refusals = [
-            Entry(type="room.followed", actor=acting.actor, room_id=room_id, outcome="refused", reason="no_access")
-            for room_id in closed
-        ]
+    _record_refused(acting.actor, closed)
+    return Begun(acting, rooms, closed, marks.receipts(open_ids))
+
+
+def _record_refused(actor: Actor, room_ids: Sequence[UUID]) -> None:
+    """Rooms that a socket asked for and that are not open to it, each in its patient's log. Ids that are nobody's room
+    are counted in one event, so that a list of guesses does not fill the log."""
+    patients = dict(Room.objects.filter(id__in=room_ids).values_list("id", "patient_id"))
+    refusals = [
+        Entry("room.followed", actor, subject_id=patient, room_id=room, outcome="refused", reason="no_access")
+        for room, patient in patients.items()
+    ]
+    if missing := len(room_ids) - len(patients):
+        refusals.append(Entry("room.followed", actor, outcome="refused", reason="missing", detail={"rooms": missing}))
+    if refusals:
         with transaction.atomic():
             record_many(refusals)
-    return Begun(acting, rooms, closed, marks.receipts(open_ids))
 
 
 def my_rooms(acting: Acting) -> list[UUID]:
     """Rooms joined by whoever acts, for the engagement acted for."""
-    mine = Member.objects.filter(user_id=acting.user.id, state=Member.State.JOINED, engagement=acting.engagement)
+    at_work = Q(engagement=acting.engagement) if acting.engagement is not None else Q()
+    own = Q(engagement=None)
+    mine = Member.objects.filter(at_work | own if at_work else own, user_id=acting.user.id, state=Member.State.JOINED)
     return list(mine.values_list("room_id", flat=True))
 
 
@@ -92,65 +103,57 @@ def enter(
         mine = [permit for permit in found.values() if fits(acting, permit)]
         if joining:
             cursors = {permit.room_id: permit.spans[-1][0] - 1 for permit in mine}
-        chunks = timeline.read([_want(permit, cursors) for permit in mine])
+        wants = _affordable([_want(permit, cursors) for permit in mine])
+        chunks = timeline.read(wants)
         settled = [permit for permit in mine if chunks[permit.room_id].epoch == permit.epoch]
         waiting = [permit.room_id for permit in mine if chunks[permit.room_id].epoch != permit.epoch]
         _follow(acting.actor, settled, "room.followed")
-        entered += [_opened(permit, chunks[permit.room_id], cursors.get(permit.room_id)) for permit in settled]
-    return _within_budget(entered)
+        asked = {want.room_id: want for want in wants}
+        entered += [
+            _opened(permit, chunks[permit.room_id], asked[permit.room_id], cursors.get(permit.room_id))
+            for permit in settled
+        ]
+    return entered
 
 
 def _want(permit: Permit, cursors: dict[UUID, int]) -> Want:
     cursor = cursors.get(permit.room_id)
     if cursor is None or cursor >= permit.head:
         return Want(permit.room_id, after=permit.head, upto=permit.head, limit=1)
-    low = min(first for first, _ in permit.spans) - 1
-    return Want(permit.room_id, after=max(cursor, low), limit=CATCH_UP_EVENTS + 1)
+    low = max(cursor, min(first for first, _ in permit.spans) - 1)
+    return Want(permit.room_id, after=low, limit=CATCH_UP_EVENTS + 1 if permit.head - low <= CATCH_UP_EVENTS else 0)
 
 
-def _opened(permit: Permit, chunk: Chunk, cursor: int | None) -> OpenedRoom:
-    if cursor is None:  # from the head that `welcome` tells, which the chunk may have seen later than the permit
-        return OpenedRoom(permit, chunk.head, chunk.head)
-    if cursor >= permit.head:
-        return OpenedRoom(permit, chunk.head, min(cursor, chunk.head), cursor_ahead=cursor > chunk.head)
-    if len(chunk.events) > CATCH_UP_EVENTS:
+def _affordable(wants: list[Want]) -> list[Want]:
+    """Bound what one hello reads, in events and bytes, before it is read: a room that does not fit is asked for
+    its head alone, and paged over REST (`limited`)."""
+    sizes = timeline.sizes([want for want in wants if want.limit > 1])
+    left, found = CATCH_UP_BYTES, []
+    for want in wants:
+        size = sizes.get(want.room_id, 0)
+        fits_in = size <= left
+        left -= size if fits_in else 0
+        found.append(want if fits_in else Want(want.room_id, after=want.after, limit=0))
+    return found
+
+
+def _opened(permit: Permit, chunk: Chunk, want: Want, cursor: int | None) -> OpenedRoom:
+    if want.limit == 0:
         return OpenedRoom(permit, chunk.head, chunk.head, limited_from=cursor)
-    missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq))
-    return OpenedRoom(permit, chunk.head, chunk.head, came_from=cursor, missed=missed)
-
-
-def _within_budget(rooms: list[OpenedRoom]) -> list[OpenedRoom]:
-    """A socket's catch-up is bounded in bytes too: a room that does not fit is paged over REST."""
-    left, fitted = CATCH_UP_BYTES, []
-    for room in rooms:
-        size = sum(map(len, room.missed))
-        if size > left:
-            fitted.append(OpenedRoom(room.permit, room.head, room.head, limited_from=room.came_from))
-        else:
-            left -= size
-            fitted.append(room)
-    return fitted
+    if cursor is None or cursor >= permit.head:
+        ahead = cursor is not None and cursor > chunk.head
+        at = chunk.head if cursor is None or ahead else cursor
+        return OpenedRoom(permit, chunk.head, at, cursor_ahead=ahead)
+    missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq, one.about))
+    full = len(chunk.events) == want.limit
+    return OpenedRoom(permit, chunk.head, chunk.events[-1].seq if full else chunk.head, missed=missed)
 
 
 def _follow(actor: Actor, permits_: Iterable[Permit], type_: str) -> None:
-    entries = [follow_entry(actor, permit, type_) for permit in permits_]
+    entries = [entry(permit, actor, type_) for permit in permits_]
     if entries:
         with transaction.atomic():
             record_many(entries)
-
-
-def follow_entry(actor: Actor, permit: Permit, type_: str) -> Entry:
-    """The start or the end of following a room over a socket (law 1)."""
-    return Entry(
-        type=type_,
-        actor=actor,
-        subject_id=permit.patient_id,
-        room_id=permit.room_id,
-        object_id=permit.room_id,
-        purpose=permit.purpose,
-        basis=permit.basis,
-        record_ids=permit.record_ids,
-    )
 
 
 def unfollow(entries: Sequence[Entry]) -> None:
@@ -180,7 +183,8 @@ class Reading:
     after: int
     upto: int
     at: datetime
-    frames: tuple[tuple[int, str], ...]
+    frames: tuple[tuple[int, int, str], ...]
+    """`seq`, the `seq` whose words it tells, and the frame."""
     users: frozenset[UUID]
     permits: dict[UUID, Permit] | None
 
@@ -207,7 +211,7 @@ def read_rooms(asks: Sequence[Ask]) -> list[Reading]:
                 after=ask.after,
                 upto=chunk.events[-1].seq if full else max(chunk.head, ask.after),
                 at=chunk.at,
-                frames=tuple((one.seq, frames.event(one.view(ask.room_id))) for one in chunk.events),
+                frames=tuple((one.seq, one.about, frames.event(one.view(ask.room_id))) for one in chunk.events),
                 users=ask.users,
                 permits=again if ask.room_id in moved_ids else None,
             )
@@ -220,7 +224,8 @@ class Standing:
     """What the heartbeat finds: which sessions still hold, which accounts are closed, and who is in which room."""
 
     at: datetime
-    live: frozenset[UUID]
+    live: dict[UUID, UUID | None]
+    """Sessions that hold → the engagement each acts for now."""
     deactivated: frozenset[UUID]
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]]
     """(user, engagement) → room → (head, access epoch)."""
@@ -228,7 +233,7 @@ class Standing:
 
 def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
     """Sessions and memberships again, so that even a lost last hint heals (law 4); two or three statements."""
-    live = frozenset(live_sessions(list(sids)))
+    live = {sid: session.engagement_id for sid, session in live_sessions(list(sids)).items()}
     gone = [sid for sid in sids if sid not in live]
     closed = Session.objects.filter(sid__in=gone, user__is_active=False).values_list("sid", flat=True) if gone else []
     rows = Member.objects.filter(user_id__in=users, state=Member.State.JOINED).values_list(

@@ -18,7 +18,7 @@ from server.gateway.frames import PostFrame
 from server.gateway.pace import Pace
 from server.gateway.socket import Socket
 from server.people.actors import Acting
-from server.rooms import actions, posting
+from server.rooms import posting, writing
 from server.rooms.models import Participation
 from server.rooms.posting import Message, NotCommitted, Post
 from server.rooms.timeline import StaleEpoch
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 WRITERS = 3
 BATCH = 64
+UNWRITTEN = 256
+"""Posts of one socket that may wait for the database."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,11 @@ class Poster:
         self._pace = Pace()
 
     def post(self, socket: Socket, frame: PostFrame) -> None:
+        """Take a post on. A socket that sends faster than is written is closed, and resumes."""
+        if socket.unwritten >= UNWRITTEN:
+            socket.close(frames.TOO_MANY)
+            return
+        socket.unwritten += 1
         self._waiting.append(Waiting(socket, frame.room, frame.message))
         if self._writers < WRITERS:
             self._writers += 1
@@ -152,10 +159,12 @@ class Poster:
             self._posted(one, seq)
 
     def _posted(self, one: Waiting, seq: int) -> None:
+        one.socket.unwritten -= 1
         one.socket.push(frames.posted(one.room_id, one.message.txn_id, seq))
         self._hub.tell([Hint("room", str(one.room_id), seq)])
 
     def _failed(self, one: Waiting, error: Exception) -> None:
+        one.socket.unwritten -= 1
         if isinstance(error, Problem):
             code = error.code if error.code in frames.ERROR_CODES else "invalid"
         else:
@@ -167,7 +176,7 @@ class Poster:
 def _post_alone(acting: Acting, room_id: UUID, message: Message) -> int:
     """Decide and write one post; a refusal goes on record after the rollback and before the answer (law 1)."""
     try:
-        posted, _ = actions.post(acting=acting, room_id=room_id, message=message)
+        posted, _ = writing.post(acting=acting, room_id=room_id, message=message)
     except Problem as problem:
         if problem.refusal is not None:
             record_refusal(acting.actor, problem.refusal)

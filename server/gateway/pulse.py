@@ -147,21 +147,28 @@ class Pulse:
                 deactivated = socket.sid in found.deactivated
                 socket.close(frames.DEACTIVATED if deactivated else frames.SESSION_ENDED)
                 continue
+            if found.live[socket.sid] != socket.engagement_id:  # it acts for another unit now: other rooms are its own
+                socket.close(frames.RESTARTING)
+                continue
             heads = await self._compare(socket, found)
             if beat:
                 socket.push(frames.heartbeat(heads))
 
     async def _compare(self, socket: Socket, found: Standing) -> dict[UUID, int]:
-        mine = found.rooms.get((socket.user_id, socket.engagement_id), {})
+        mine = found.rooms.get((socket.user_id, None), {}) | found.rooms.get((socket.user_id, socket.engagement_id), {})
         for room_id, follow in list(socket.follows.items()):
             head, epoch = mine.get(room_id, (0, -1))
             ran_out = follow.permit.valid_until is not None and follow.permit.valid_until <= found.at
             if follow.cursor < head or follow.permit.epoch != epoch or ran_out:
                 self._hub.dirty(room_id)
             self._moved.add(room_id)
-        missing = [room_id for room_id in mine if room_id not in socket.follows]
+        missing = {room_id for room_id in mine if room_id not in socket.follows} - socket.entering
         if missing:
-            await self._open(socket, missing)
+            socket.entering |= missing  # a hint and a heartbeat may look at the same time: one of them enters
+            try:
+                await self._open(socket, sorted(missing))
+            finally:
+                socket.entering -= missing
         return {room_id: mine[room_id][0] for room_id in socket.follows if room_id in mine}
 
     async def _open(self, socket: Socket, room_ids: list[UUID]) -> None:
@@ -171,7 +178,8 @@ class Pulse:
         receipts = await in_db(marks.receipts, [room.permit.room_id for room in rooms])
         for room in rooms:
             room_id = room.permit.room_id
-            if room_id in socket.follows or socket.closed is not None:
+            if room_id in socket.follows:
+                self._hub.not_kept(socket, room)
                 continue
             socket.push(frames.room_opened(room_id))
             begin(self._hub, socket, room, receipts.get(room_id))

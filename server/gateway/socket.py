@@ -47,9 +47,11 @@ class Socket:
         "_tokens_at",
         "acting",
         "closed",
+        "entering",
         "expiry",
         "follows",
         "task",
+        "unwritten",
         "welcomed",
     )
 
@@ -63,6 +65,8 @@ class Socket:
         self._tokens_at = time.monotonic()
         self.acting: Acting | None = None
         self.follows: dict[UUID, Follow] = {}
+        self.entering: set[UUID] = set()
+        self.unwritten = 0
         self.closed: int | None = None
         self.expiry: asyncio.TimerHandle | None = None
         self.welcomed = False

@@ -19,6 +19,7 @@ from server.audit.entry import SYSTEM, Actor, Entry
 from server.common.clock import now
 from server.common.errors import Forbidden
 from server.common.ids import new_id
+from server.common.sql import rfc3339
 from server.consent import forms
 from server.consent.actions import end_of
 from server.consent.decide import Grant
@@ -235,7 +236,7 @@ class _Draft:
         given = act == Act.GIVEN
         actor, basis = (self.subject, "self") if given else (self.opener, "relation")
         grants = stored(Grant(unit_id=one.unit_id, person_id=one.user_id) for one in self.team)
-        end = end_of(self.at, "room")
+        end = end_of(self.at)
         text = forms.render(
             form_id="room",
             language=self.patient.language,
@@ -256,7 +257,7 @@ class _Draft:
             asked=[] if given else grants,
             purpose=PURPOSE,
             valid_from=self.at if given else None,
-            valid_to=end if given else None,
+            valid_to=end,
             method=SIGN_IN,
             acted_by=self.patient.user if given else self.team[0].user,
             form=text.form,
@@ -271,7 +272,7 @@ class _Draft:
             "act": act,
             "state": version.state,
             "version": version.number,
-            "until": end.isoformat() if given else None,
+            "until": rfc3339(end),
         }
         self.events.append(NewEvent(EventType.CONSENT, actor.user_id, facts=facts))
         detail = {"version": version.number, "grants": version.grants, "asked": version.asked}

@@ -9,6 +9,7 @@ from django.db import connection
 
 from server.common import idempotency
 from server.common.db import on_this_thread
+from server.consent import worker as consent
 from server.people import worker as people
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ class Loop:
 
 LOOPS = (
     Loop("people", people.tick, 2.0),
+    Loop("consent", consent.tick, 1.0),
     Loop("idempotency", idempotency.forget_old, 600.0),
 )
 

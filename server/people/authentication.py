@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.crypto import hash_token
@@ -23,6 +24,8 @@ TOKEN = re.compile(r"[0-9a-f]{64}\Z")
 def refusal_code(session: Session, at: datetime) -> str | None:
     """Why the session opens no door at `at`, or None when it does. Mirrors `SessionQuerySet.live`."""
     if session.ended_at is not None and session.ended_at <= at:
+        return "session_ended"
+    if session.sign_in == "demo" and not settings.DEMO:  # made before this installation became a real one
         return "session_ended"
     if session.expiry <= at:
         return "session_expired"
@@ -80,6 +83,7 @@ class SessionTokenAuthentication(BaseAuthentication):
             session = authenticate_token(cookie)
             enforce_csrf(request)
         note_seen(session)
+        request._request.acting_user_id = session.user_id  # type: ignore[attr-defined] # noqa: SLF001 - for the log line
         speak_to(request._request, session.user.language)  # noqa: SLF001 - what the language was chosen for
         return session.user, session
 

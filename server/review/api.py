@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.audit.models import AuditEvent
-from server.common.errors import Forbidden
+from server.common.errors import Forbidden, Refusal
 from server.common.pagination import KeyCursorPagination
 from server.people.actors import acting
 from server.review.access_log import events_about, lines
@@ -49,7 +49,7 @@ class AccessLog(generics.ListAPIView[AuditEvent]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         me = acting(request)
         if me.patient is None:
-            raise Forbidden(code="patient_only")
+            raise Forbidden(code="patient_only", refusal=Refusal("access_log.viewed", "patient_only"))
         with transaction.atomic():
             record(Entry(type="access_log.viewed", actor=me.actor, subject_id=me.patient.id, basis="self"))
         page = self.paginate_queryset(events_about(me.patient.id)) or []

@@ -1,7 +1,6 @@
 """What people do with rooms. One transaction, one audit record; hints go out after the commit."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -9,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from server.audit.actions import record
 from server.audit.entry import Entry
-from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unavailable
+from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from server.common.hints import hint
 from server.common.ids import new_id
 from server.consent import actions as consents
@@ -19,28 +18,14 @@ from server.consent.models import Consent
 from server.people.access import agreement_between, current_engagements, open_patient, require_staff
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
-from server.rooms import posting, timeline
+from server.rooms import timeline
 from server.rooms.access import open_room
-from server.rooms.models import EventType, Member, Participation, Room, RoomEvent, Span
-from server.rooms.permits import Permit
-from server.rooms.posting import Message, Post, Posted
+from server.rooms.models import EventType, Member, Participation, Room, Span
 from server.rooms.settle import lock, settle
-from server.rooms.timeline import NewEvent, StaleEpoch
+from server.rooms.timeline import NewEvent
 from server.vault import actions as vault
 
 MAX_MEMBERS = 50
-TRIES = 4
-R = TypeVar("R")
-
-
-def decided_again(attempt: Callable[[], R]) -> R:
-    """Run `attempt`, which decides and acts, again when access changed between the two (law 2)."""
-    for _attempt in range(TRIES):
-        try:
-            return attempt()
-        except StaleEpoch:
-            continue
-    raise Unavailable
 
 
 @transaction.atomic
@@ -49,7 +34,7 @@ def open_new_room(*, acting: Acting, patient_id: UUID, purpose: str, people: Seq
     is one, whoever opens it again asks to take part in it and learns nothing of it before the patient has answered.
 
     Raises NotFound for a patient without a relation, Invalid for an unknown purpose or person, Conflict
-    (`no_agreement`, `patient_without_account`).
+    (`no_agreement`, `other_engagement`, `patient_without_account`).
     """
     engagement = require_staff(acting)
     patient = open_patient(acting, patient_id)
@@ -60,10 +45,17 @@ def open_new_room(*, acting: Acting, patient_id: UUID, purpose: str, people: Seq
         raise Conflict(code="patient_without_account")
     room = Room.objects.filter(patient=patient, purpose=purpose).first()
     room = lock(room.id) if room is not None else _create_room(acting, engagement, patient, purpose)
-    _add_member(acting, room, engagement)
-    for one in _engaged(people, room):
+    mine = Member.objects.filter(room=room, user_id=acting.user.id, state=Member.State.JOINED).first()
+    if mine is not None and mine.engagement_id != engagement.id:
+        raise Conflict(code="other_engagement")
+    # Whoever is not in the room gets the answers of a new one: agreements are then their own controller's.
+    with_whom = room.home_id if mine is not None else engagement.unit.controller_id
+    wanted = [engagement, *_engaged(people, room, with_whom)]
+    for one in wanted:
         _add_member(acting, room, one)
-    ask_for(acting=acting, room=room)
+    ask_for(acting=acting, room=room, engagements=wanted)
+    # Somebody who left and whom the consent still covers is in again at once.
+    settle(room, actor=acting.actor, reason="consent")
     return room
 
 
@@ -110,14 +102,25 @@ def _create_room(acting: Acting, engagement: Engagement, patient: Patient, purpo
 def propose(*, acting: Acting, room_id: UUID, user_id: UUID) -> Member:
     """Propose a member of staff. They are told nothing before the patient's consent covers them (S3).
 
+    What is answered to somebody who only waits for the room is the same whether or not the person is in it already.
+
     Raises NotFound, Forbidden, Invalid, Conflict (`no_agreement`, `room_full`).
     """
     room = lock_room(acting, room_id, act="member.proposed")
-    engagement = _engaged([user_id], room)[0]
-    member = _add_member(acting, room, engagement)
-    ask_for(acting=acting, room=room)
+    basis = _basis(acting, room)
+    mine = acting.engagement.unit.controller_id if basis == "relation" and acting.engagement else room.home_id
+    engagement = _engaged([user_id], room, mine)[0]
+    known = Member.objects.filter(room=room, user_id=user_id).exclude(state=Member.State.REMOVED).first()
+    member = known or _add_member(acting, room, engagement)
+    if known is not None:
+        _record(acting, room, "member.proposed", object_id=user_id, basis=basis)
+    ask_for(acting=acting, room=room, engagements=[engagement])
     # Their unit may be covered already: then they join at once.
     settle(room, actor=acting.actor, reason="consent")
+    if basis == "relation" and (known is None or known.proposed_by_id != acting.user.id):
+        shown = member.id if known is None else new_id()
+        return Member(id=shown, room=room, user_id=user_id, engagement=engagement, state=Member.State.PROPOSED)
+    member.refresh_from_db(fields=["state"])
     return member
 
 
@@ -126,9 +129,9 @@ def lock_room(acting: Acting, room_id: UUID, *, act: str) -> Room:
 
     Raises NotFound.
     """
-    room = Room.objects.select_for_update(of=("self",)).filter(id=room_id).first()
-    if room is None:
+    if not Room.objects.filter(id=room_id).exists():
         raise NotFound(refusal=Refusal(act, "missing", room_id=room_id))
+    room = lock(room_id)
     problem = _not_open(acting, room_id, act)
     if problem is not None:
         raise problem
@@ -145,8 +148,8 @@ def _not_open(acting: Acting, room_id: UUID, act: str) -> NotFound | None:
     return None
 
 
-def _engaged(people: Sequence[UUID], room: Room) -> list[Engagement]:
-    """The engagement each proposed person would take part for.
+def _engaged(people: Sequence[UUID], room: Room, controller_id: UUID) -> list[Engagement]:
+    """The engagement each proposed person would take part for, under an agreement with `controller_id`.
 
     Raises Invalid for whoever is not staff now, Conflict (`no_agreement`) across controllers without one (L6).
     """
@@ -161,7 +164,7 @@ def _engaged(people: Sequence[UUID], room: Room) -> list[Engagement]:
             ]
         )
     for person in wanted:
-        if not agreement_between(room.home_id, found[person].unit.controller_id):
+        if not agreement_between(controller_id, found[person].unit.controller_id):
             raise Conflict(
                 code="no_agreement",
                 refusal=Refusal("member.proposed", "no_agreement", room_id=room.id, subject_id=room.patient_id),
@@ -190,28 +193,28 @@ def _add_member(acting: Acting, room: Room, engagement: Engagement) -> Member:
     )
     head = timeline.move_head(room.id, by=1)
     timeline.write(room, [proposed], head=head)
-    _record(acting, room, "member.proposed", object_id=member.user_id, basis="relation")
+    _record(acting, room, "member.proposed", object_id=member.user_id, basis=_basis(acting, room))
     hint("room", room.id, seq=head)
     return member
 
 
-def ask_for(*, acting: Acting, room: Room) -> Consent:
-    """Ask the patient for everybody whom the consent does not yet cover."""
-    return consents.ask(
-        acting=acting,
-        patient=room.patient,
-        room_id=room.id,
-        purpose=room.purpose,
-        grants=waiting(room.id),
-    )
+def ask_for(*, acting: Acting, room: Room, engagements: Sequence[Engagement]) -> Consent:
+    """Ask the patient for those whom this act proposes: nobody whom they turned down before is dragged along, nor
+    anybody who could not join for want of an agreement (L6)."""
+    grants = [
+        Grant(unit_id=one.unit_id, person_id=one.user_id)
+        for one in engagements
+        if agreement_between(room.home_id, one.unit.controller_id)
+    ]
+    return consents.ask(acting=acting, patient=room.patient, room_id=room.id, purpose=room.purpose, grants=grants)
 
 
-def waiting(room_id: UUID) -> list[Grant]:
-    """Members proposed and not joined, as grants to ask for."""
-    rows = Member.objects.filter(room_id=room_id, state=Member.State.PROPOSED).select_related("engagement")
+def waiting(room_id: UUID, proposed_by: UUID) -> list[Grant]:
+    """Members whom one person has proposed and who have not joined, as grants to ask for."""
+    rows = Member.objects.filter(room_id=room_id, state=Member.State.PROPOSED, proposed_by_id=proposed_by)
     return [
         Grant(unit_id=member.engagement.unit_id, person_id=member.user_id)
-        for member in rows.order_by("id")
+        for member in rows.select_related("engagement").order_by("id")
         if member.engagement is not None
     ]
 
@@ -276,90 +279,12 @@ def participate(*, acting: Acting, room_id: UUID, member_id: UUID, participation
     return member
 
 
-def post(*, acting: Acting, room_id: UUID, message: Message) -> tuple[Posted, Permit]:
-    """Write a message (law 3). The hint goes out after the commit.
-
-    Raises NotFound (not sent, nobody has received it), Forbidden, Invalid, Conflict (`nobody_here`, `txn_id_reused`,
-    `ended`).
-    """
-
-    def attempt() -> tuple[Posted, Permit]:
-        permit = permit_to_post(acting, room_id, message)
-        try:
-            posting.check(permit, message, head=permit.head)
-        except Conflict:  # nobody is here now; the first attempt may have been committed when somebody was (law 3)
-            known = posting.repeated(permit, message)
-            if known is None:
-                raise
-            return known, permit
-        posted = posting.write_one(Post(permit, acting.actor, message))
-        if posted.created:
-            posting.tell(room_id, posted.seq)
-        return posted, permit
-
-    return decided_again(attempt)
-
-
-def permit_to_post(acting: Acting, room_id: UUID, message: Message) -> Permit:
-    """The permit of whoever writes; raises as `post` does."""
-    try:
-        return open_room(acting, room_id, act="message.posted")
-    except NotFound:
-        ended = posting.received_before_end(room_id, acting.user.id, message)
-        if ended is None:
-            raise
-        raise ended from None
-
-
-def edit(*, acting: Acting, room_id: UUID, seq: int, body: str) -> RoomEvent:
-    """Correct one's own message by a new event; history is kept."""
-    problems = Message(txn_id="-", body=body).problems()
-    if problems:
-        raise Invalid(errors=problems)
-    return _amend(acting, room_id, seq, EventType.EDIT, body)
-
-
-def retract(*, acting: Acting, room_id: UUID, seq: int) -> RoomEvent:
-    """Take back one's own message by a new event; history is kept."""
-    return _amend(acting, room_id, seq, EventType.RETRACTION, None)
-
-
-def _amend(acting: Acting, room_id: UUID, seq: int, type_: EventType, body: str | None) -> RoomEvent:
-    name = f"message.{type_}"
-
-    @transaction.atomic
-    def attempt() -> RoomEvent:
-        permit = open_room(acting, room_id, act=name)
-        target = RoomEvent.objects.filter(room_id=room_id, seq=seq, type=EventType.MESSAGE).first()
-        if target is None or not permit.sees(seq):
-            raise NotFound(refusal=Refusal(name, "missing", room_id=room_id, subject_id=permit.patient_id))
-        if target.sender_id != acting.user.id:
-            raise Forbidden(
-                code="not_your_message",
-                refusal=Refusal(name, "not_yours", room_id=room_id, subject_id=permit.patient_id),
-            )
-        head = timeline.move_head(room_id, by=1, epoch=permit.epoch, fresh_until=permit.valid_until)
-        if RoomEvent.objects.filter(room_id=room_id, type=EventType.RETRACTION, facts__of=seq).exists():
-            raise Conflict(code="retracted")
-        event = NewEvent(type_, acting.user.id, facts={"of": seq}, body=body)
-        row = timeline.row_of(room_id, permit.key, event, head)
-        row.save(force_insert=True)
-        entry = Entry(
-            type=name,
-            actor=acting.actor,
-            subject_id=permit.patient_id,
-            room_id=room_id,
-            object_id=row.id,
-            purpose=permit.purpose,
-            basis=permit.basis,
-            record_ids=permit.record_ids,
-            detail={"seq": head, "of": seq},
-        )
-        record(entry)
-        hint("room", room_id, seq=head)
-        return row
-
-    return decided_again(attempt)
+def _basis(acting: Acting, room: Room) -> str:
+    """Why somebody may propose: it is their own room, they are in it, or they have a relation to the patient."""
+    if acting.patient is not None and acting.patient.id == room.patient_id:
+        return "self"
+    inside = Member.objects.filter(room=room, user_id=acting.user.id, state=Member.State.JOINED)
+    return "consent" if inside.exists() else "relation"
 
 
 def _record(

@@ -11,16 +11,16 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from server.common.errors import Conflict, Invalid
+from server.common.errors import Conflict, Invalid, NotFound, Refusal
 from server.common.idempotency import idempotent
 from server.people.access import open_patient
 from server.people.actors import acting
 from server.people.names import display_names
-from server.rooms import actions, looks, marks, overview
+from server.rooms import actions, looks, marks, overview, writing
 from server.rooms import serializers as s
 from server.rooms.access import open_room
-from server.rooms.actions import Message
 from server.rooms.models import Room
+from server.rooms.posting import Message
 from server.rooms.timeline import Want, read
 
 
@@ -39,7 +39,7 @@ class Rooms(generics.ListAPIView[Room]):
         me = acting(request)
         page = self.paginate_queryset(overview.rooms_of(me)) or []
         cards = overview.cards(me, list(page))
-        looks.record_list(me, (card.permit for card in cards if card.permit is not None))
+        looks.record_cards(me, cards)
         return self.get_paginated_response([s.room_view(card) for card in cards])
 
     @extend_schema(
@@ -67,11 +67,18 @@ class Rooms(generics.ListAPIView[Room]):
         return Response(_card(request, room), status=201)
 
     def recheck(self, request: Request) -> None:
-        open_patient(acting(request), heard(s.OpenRoom, request.data)["patient"])
+        me, said = acting(request), heard(s.OpenRoom, request.data)
+        open_patient(me, said["patient"])
+        mine = overview.rooms_of(me).filter(patient_id=said["patient"], purpose=said["purpose"])
+        if not mine.exists():
+            raise NotFound(refusal=Refusal("room.opened", "ended"))
 
 
 def _card(request: Request, room: Room) -> dict[str, Any]:
-    return s.room_view(overview.cards(acting(request), [room])[0])
+    cards = overview.cards(acting(request), [room])
+    if not cards:  # access came or went between the act and this look
+        raise Conflict(code="try_again")
+    return s.room_view(cards[0])
 
 
 class OneRoom(APIView):
@@ -83,7 +90,9 @@ class OneRoom(APIView):
         if not found:
             open_room(me, room_id, act="room.viewed")
             raise Conflict(code="try_again")  # access came between the two questions
-        if found[0].permit is not None:
+        if found[0].permit is None:
+            looks.record_cards(me, found)
+        else:
             looks.record_look(me, found[0].permit, "room.viewed")
         return Response(s.room_view(found[0]))
 
@@ -161,6 +170,11 @@ def _next(request: Request, page: looks.Page, said: dict[str, Any]) -> str:
     return request.build_absolute_uri(request.path + "?" + "&".join(f"{k}={v}" for k, v in query.items()))
 
 
+def _message(request: Request) -> Message:
+    said = heard(s.PostMessage, request.data)
+    return Message(said["txn_id"], said["body"], said["kind"], said.get("reply_to"))
+
+
 class Messages(APIView):
     @extend_schema(
         summary="Write a message",
@@ -177,13 +191,12 @@ class Messages(APIView):
     )
     @idempotent
     def post(self, request: Request, room_id: UUID) -> Response:
-        said = heard(s.PostMessage, request.data)
-        message = Message(said["txn_id"], said["body"], said["kind"], said.get("reply_to"))
-        posted, _ = actions.post(acting=acting(request), room_id=room_id, message=message)
+        message = _message(request)
+        posted, _ = writing.post(acting=acting(request), room_id=room_id, message=message)
         return Response(_event(room_id, posted.seq), status=201 if posted.created else 200)
 
     def recheck(self, request: Request, room_id: UUID) -> None:
-        actions.recheck(acting=acting(request), room_id=room_id)
+        writing.permit_to_post(acting(request), room_id, _message(request))
 
 
 class Edit(APIView):
@@ -191,22 +204,22 @@ class Edit(APIView):
     @idempotent
     def post(self, request: Request, room_id: UUID, seq: int) -> Response:
         said = heard(s.EditMessage, request.data)
-        row = actions.edit(acting=acting(request), room_id=room_id, seq=seq, body=said["body"])
+        row = writing.edit(acting=acting(request), room_id=room_id, seq=seq, body=said["body"])
         return Response(_event(room_id, row.seq), status=201)
 
     def recheck(self, request: Request, room_id: UUID, seq: int) -> None:
-        actions.recheck(acting=acting(request), room_id=room_id)
+        writing.recheck_written(acting=acting(request), room_id=room_id)
 
 
 class Retract(APIView):
     @extend_schema(summary="Take back one's own message", request=None, responses={201: s.EventView})
     @idempotent
     def post(self, request: Request, room_id: UUID, seq: int) -> Response:
-        row = actions.retract(acting=acting(request), room_id=room_id, seq=seq)
+        row = writing.retract(acting=acting(request), room_id=room_id, seq=seq)
         return Response(_event(room_id, row.seq), status=201)
 
     def recheck(self, request: Request, room_id: UUID, seq: int) -> None:
-        actions.recheck(acting=acting(request), room_id=room_id)
+        writing.recheck_written(acting=acting(request), room_id=room_id)
 
 
 def _event(room_id: UUID, seq: int) -> dict[str, Any]:
@@ -234,7 +247,7 @@ class AllReceipts(APIView):
     @extend_schema(summary="Delivered and read, per member", responses=s.Receipts)
     def get(self, request: Request, room_id: UUID) -> Response:
         found = looks.receipts(acting=acting(request), room_id=room_id)
-        return Response({"results": [_receipt(one) for one in found]})
+        return Response({"results": [_receipt(one) for one in found], "next": None})
 
 
 def _receipt(receipt: marks.Receipt) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from server.audit.entry import SYSTEM
+from server.audit.entry import SYSTEM, Actor
 from server.common.errors import NotFound, Refusal
 from server.common.hints import hint
+from server.common.sql import rfc3339
 from server.consent.decide import Grant
 from server.consent.models import Act, Consent, ConsentVersion, State
 from server.people.actors import Acting
@@ -16,6 +17,9 @@ from server.rooms.models import EventType, Member, Room
 from server.rooms.permits import load
 from server.rooms.settle import lock, settle
 from server.rooms.timeline import NewEvent
+
+REASONS: dict[str, str] = {Act.WITHDRAWN: "consent_withdrawn", Act.EXPIRED: "consent_expired"}
+"""What `member_left` says when the consent ended; else it was narrowed: `consent`."""
 
 
 class ConsentInRooms:
@@ -29,7 +33,7 @@ class ConsentInRooms:
         known = member is not None and (asks(acting, member) or self._inside(acting, room_id))
         if not known or acting.engagement is None:
             raise NotFound(refusal=Refusal("consent.requested", "no_access", room_id=room_id))
-        return waiting(room_id)
+        return waiting(room_id, acting.user.id)
 
     def may_see(self, acting: Acting, consent: Consent) -> bool:
         if consent.room_id is None:
@@ -41,24 +45,23 @@ class ConsentInRooms:
         inside = consent.room_id is not None and self._inside(acting, consent.room_id)
         return consent.state if inside or consent.state != State.ACTIVE else State.REQUESTED
 
-    def asked(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
+    def asked(self, consent: Consent, version: ConsentVersion, actor: Actor) -> None:
         if consent.room_id is None:
             return
         room = lock(consent.room_id)
-        settle(room, actor=acting.actor, first=[_event(consent, version)], reason="consent")
+        settle(room, actor=actor, first=[_event(consent, version)], reason="consent")
         if consent.patient.user_id is not None:
             hint("user", consent.patient.user_id)
 
-    def access_changed(self, consent: Consent, version: ConsentVersion, acting: Acting) -> None:
+    def access_changed(self, consent: Consent, version: ConsentVersion, actor: Actor) -> None:
         if consent.room_id is None:
             return
         room = lock(consent.room_id)
-        ends = version.act == Act.WITHDRAWN
         settle(
             room,
-            actor=acting.actor,
+            actor=actor,
             first=[_event(consent, version)],
-            reason="consent_withdrawn" if ends else "consent",
+            reason=REASONS.get(version.act, "consent"),
             access_changed=True,
         )
 
@@ -73,7 +76,7 @@ def _event(consent: Consent, version: ConsentVersion) -> NewEvent:
         "act": version.act,
         "state": version.state,
         "version": version.number,
-        "until": version.valid_to.isoformat() if version.valid_to else None,
+        "until": rfc3339(version.valid_to) if version.valid_to else None,
     }
     return NewEvent(EventType.CONSENT, version.acted_by_id, facts=facts)
 

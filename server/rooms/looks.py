@@ -11,11 +11,11 @@ from server.audit.entry import Entry
 from server.people.actors import Acting
 from server.rooms import marks, timeline
 from server.rooms.access import open_room, unchanged
-from server.rooms.actions import decided_again
 from server.rooms.marks import Receipt
 from server.rooms.models import Member
-from server.rooms.permits import Permit
-from server.rooms.timeline import Happened, StaleEpoch, Want
+from server.rooms.overview import RoomCard
+from server.rooms.permits import Permit, entry
+from server.rooms.timeline import Happened, StaleEpoch, Want, decided_again
 
 MAX_PAGE = 500
 
@@ -48,12 +48,12 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
         chunk = timeline.read(within(want, permit))[room_id]
         if chunk.epoch != permit.epoch or (permit.valid_until is not None and permit.valid_until <= chunk.at):
             raise StaleEpoch
-        seen = [event for event in chunk.events if permit.sees(event.seq)]
+        seen = [event for event in chunk.events if permit.sees(event.seq, event.about)]
         more = len(seen) > limit
         events = seen[:limit] if after is not None else seen[-limit:]
         with transaction.atomic():
             span = {"from": events[0].seq, "to": events[-1].seq} if events else {}
-            record(_look(acting, permit, "events.viewed", span))
+            record(entry(permit, acting.actor, "events.viewed", detail=span))
         return Page(events, chunk.head, more)
 
     return decided_again(attempt)
@@ -71,9 +71,22 @@ def within(want: Want, permit: Permit) -> list[Want]:
     return parts or [replace(want, limit=0)]
 
 
-def record_list(acting: Acting, permits: Iterable[Permit]) -> None:
-    """Record that a page of the room list was shown: one event for each room on it, for each patient's log (L2)."""
-    entries = [_look(acting, permit, "room.listed") for permit in permits]
+def record_cards(acting: Acting, cards: Iterable[RoomCard]) -> None:
+    """Record that rooms of the list were shown: one event for each, for each patient's log (L2)."""
+    entries = [
+        entry(card.permit, acting.actor, "room.listed")
+        if card.permit is not None
+        else Entry(
+            "room.listed",
+            acting.actor,
+            subject_id=card.room.patient_id,
+            room_id=card.room.id,
+            object_id=card.room.id,
+            purpose=card.room.purpose,
+            basis="relation",
+        )
+        for card in cards
+    ]
     if entries:
         with transaction.atomic():
             record_many(entries)
@@ -82,21 +95,7 @@ def record_list(acting: Acting, permits: Iterable[Permit]) -> None:
 def record_look(acting: Acting, permit: Permit, type_: str) -> None:
     """Record a look at something of the room other than its timeline."""
     with transaction.atomic():
-        record(_look(acting, permit, type_))
-
-
-def _look(acting: Acting, permit: Permit, type_: str, detail: dict[str, int] | None = None) -> Entry:
-    return Entry(
-        type=type_,
-        actor=acting.actor,
-        subject_id=permit.patient_id,
-        room_id=permit.room_id,
-        object_id=permit.room_id,
-        purpose=permit.purpose,
-        basis=permit.basis,
-        record_ids=permit.record_ids,
-        detail=detail or {},
-    )
+        record(entry(permit, acting.actor, type_))
 
 
 def members(*, acting: Acting, room_id: UUID) -> list[Member]:

@@ -37,15 +37,13 @@ class RoomCard:
 
 def rooms_of(acting: Acting) -> QuerySet[Room]:
     """Rooms this person may list: their own, those they are in, and those they asked for and wait."""
-    mine = Member.objects.filter(user_id=acting.user.id)
+    visible = Q(state=Member.State.JOINED, engagement=None)
     if acting.engagement is not None:
-        waits = Q(state=Member.State.PROPOSED, proposed_by_id=acting.user.id)
-        mine = mine.filter(Q(state=Member.State.JOINED) | waits, engagement=acting.engagement)
-    else:
-        mine = mine.filter(state=Member.State.JOINED, engagement=None)
-    withdrawn = Consent.objects.filter(state=State.WITHDRAWN).values("room_id")
-    rooms = Room.objects.filter(id__in=mine.values("room_id")).select_related("patient")
-    return rooms if acting.engagement is None else rooms.exclude(id__in=withdrawn)
+        withdrawn = Consent.objects.filter(state=State.WITHDRAWN).values("room_id")
+        waits = Q(state=Member.State.PROPOSED, proposed_by_id=acting.user.id) & ~Q(room_id__in=withdrawn)
+        visible |= Q(engagement=acting.engagement) & (Q(state=Member.State.JOINED) | waits)
+    mine = Member.objects.filter(visible, user_id=acting.user.id)
+    return Room.objects.filter(id__in=mine.values("room_id")).select_related("patient")
 
 
 def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:

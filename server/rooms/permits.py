@@ -4,13 +4,15 @@ A permit is good for one access epoch and never beyond its `valid_until`. It may
 uses it compares the epoch in the same statement that reads or writes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
+from server.audit.entry import Actor, Entry
 from server.consent.decide import Agreement, ConsentRecord, Decision, Who, decide
 from server.consent.records import records_for_rooms
 from server.people.models import AgreementParty
@@ -55,8 +57,28 @@ class Permit:
         """A write after this moment must be decided again."""
         return min((end for end in (self.valid_until, self.reader_until) if end is not None), default=None)
 
-    def sees(self, seq: int) -> bool:
-        return any(first <= seq and (until is None or seq < until) for first, until in self.spans)
+    def sees(self, seq: int, about: int | None = None) -> bool:
+        """Whether this member may see an event; `about` is the message that it tells the words of (an edit's)."""
+        return any(first <= seq and (until is None or seq < until) for first, until in self.spans) and (
+            about is None or about == seq or self.sees(about)
+        )
+
+
+def entry(
+    permit: Permit, actor: Actor, type_: str, *, object_id: UUID | None = None, detail: Mapping[str, Any] | None = None
+) -> Entry:
+    """What the log says of an act or a look under a permit."""
+    return Entry(
+        type=type_,
+        actor=actor,
+        subject_id=permit.patient_id,
+        room_id=permit.room_id,
+        object_id=object_id or permit.room_id,
+        purpose=permit.purpose,
+        basis=permit.basis,
+        record_ids=permit.record_ids,
+        detail=detail or {},
+    )
 
 
 def load(rooms: Iterable[UUID], *, users: Iterable[UUID] | None = None) -> dict[tuple[UUID, UUID], Permit]:
@@ -68,7 +90,7 @@ def load(rooms: Iterable[UUID], *, users: Iterable[UUID] | None = None) -> dict[
     room_ids = list(rooms)
     members = list(
         Member.objects.filter(room_id__in=room_ids, state=Member.State.JOINED)
-        .select_related("room", "engagement__unit")
+        .select_related("room", "engagement__unit", "user")
         .annotate(read_at=DatabaseNow())
     )
     wanted = set(users) if users is not None else {member.user_id for member in members}
@@ -124,6 +146,8 @@ def _judge(
     member: Member, records: list[ConsentRecord], agreements: dict[tuple[UUID, UUID], tuple[Agreement, ...]]
 ) -> Decision:
     engagement = member.engagement
+    if not member.user.is_active:
+        return Decision(permit=False, reason="account_deactivated")
     if engagement is None:
         who = Who(user_id=member.user_id, is_subject=True)
     else:

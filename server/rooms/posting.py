@@ -17,8 +17,8 @@ from server.common.ids import new_id
 from server.common.sql import pipelined
 from server.rooms import timeline
 from server.rooms.models import EventType, Member, Participation, Room, RoomEvent
-from server.rooms.permits import Permit
-from server.rooms.timeline import Happened, Move, NewEvent, StaleEpoch
+from server.rooms.permits import Permit, entry
+from server.rooms.timeline import Move, NewEvent
 from server.vault import actions as vault
 
 MAX_BODY = 10_000
@@ -66,8 +66,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A message that is committed. `created` is false for a retry. `at_head` tells a reader in this process that
-    nothing lies between."""
+    """A message that is committed. `created` is false for a retry."""
 
     seq: int
     event_id: UUID
@@ -86,17 +85,18 @@ def check(permit: Permit, message: Message, *, head: int) -> None:
     problems = message.problems()
     if problems:
         raise Invalid(errors=problems)
-    if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
-        raise nobody_here(permit)
+    check_reader(permit)
     if message.reply_to is not None and (message.reply_to > head or not permit.sees(message.reply_to)):
         raise Invalid(errors=[{"field": "reply_to", "code": "not_found", "detail": _("No such message here.")}])
 
 
-def nobody_here(permit: Permit) -> Problem:
-    return Conflict(
-        code="nobody_here",
-        refusal=Refusal("message.posted", "nobody_here", room_id=permit.room_id, subject_id=permit.patient_id),
-    )
+def check_reader(permit: Permit) -> None:
+    """Raises Conflict (`nobody_here`) when nobody else could read what is written."""
+    if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
+        raise Conflict(
+            code="nobody_here",
+            refusal=Refusal("message.posted", "nobody_here", room_id=permit.room_id, subject_id=permit.patient_id),
+        )
 
 
 def write(posts: Sequence[Post]) -> list[Posted]:
@@ -144,18 +144,7 @@ def _row(post: Post, seq: int) -> RoomEvent:
 
 
 def _entry(post: Post, seq: int) -> Entry:
-    permit = post.permit
-    return Entry(
-        type="message.posted",
-        actor=post.actor,
-        subject_id=permit.patient_id,
-        room_id=permit.room_id,
-        object_id=post.event_id,
-        purpose=permit.purpose,
-        basis=permit.basis,
-        record_ids=permit.record_ids,
-        detail={"seq": seq},
-    )
+    return entry(post.permit, post.actor, "message.posted", object_id=post.event_id, detail={"seq": seq})
 
 
 def write_one(post: Post) -> Posted:
@@ -206,16 +195,8 @@ def _write_and_take_part(post: Post) -> Posted:
             facts={"user": str(permit.user_id), "participation": Participation.ACTIVE},
         )
         RoomEvent.objects.bulk_create([timeline.row_of(room.id, room.key, active, head - 1), _row(post, head)])
-        took_part = Entry(
-            type="participation.changed",
-            actor=post.actor,
-            subject_id=permit.patient_id,
-            room_id=permit.room_id,
-            object_id=permit.member_id,
-            purpose=permit.purpose,
-            basis=permit.basis,
-            detail={"participation": Participation.ACTIVE},
-        )
+        taking_part = {"participation": Participation.ACTIVE}
+        took_part = entry(permit, post.actor, "participation.changed", object_id=permit.member_id, detail=taking_part)
         record_many([took_part, _entry(post, head)])
     return Posted(seq=head, event_id=post.event_id, created=True)
 
@@ -233,19 +214,12 @@ def received_before_end(room_id: UUID, user_id: UUID, message: Message) -> Probl
         return None
     if not _says(known, known.room.key, message):
         return Conflict(code="txn_id_reused")  # what is sent now was received by nobody
-    return Conflict(
-        _("The message was received before your access ended."),
-        code="ended",
-        refusal=Refusal("message.posted", "ended", room_id=room_id, subject_id=known.room.patient_id),
-    )
+    return ended(room_id, Refusal("message.posted", "ended", room_id=room_id, subject_id=known.room.patient_id))
 
 
-def event_at(room_id: UUID, seq: int, permit: Permit) -> Happened | None:
-    """One event, if the permit sees it and access is as it was."""
-    chunk = timeline.read([timeline.Want(room_id, after=seq - 1, upto=seq, limit=1)]).get(room_id)
-    if chunk is None or chunk.epoch != permit.epoch:
-        raise StaleEpoch
-    return chunk.events[0] if chunk.events and permit.sees(seq) else None
+def ended(room_id: UUID, refusal: Refusal | None) -> Problem:
+    """What was written was received, and can no longer be shown to its writer (law 3)."""
+    return Conflict(_("The message was received before your access ended."), code="ended", refusal=refusal)
 
 
 def tell(room_id: UUID, seq: int) -> None:

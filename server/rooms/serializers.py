@@ -149,3 +149,4 @@ class ReceiptView(serializers.Serializer[Any]):
 
 class Receipts(serializers.Serializer[Any]):
     results = ReceiptView(many=True)
+    next = serializers.CharField(allow_null=True)

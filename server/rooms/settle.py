@@ -20,8 +20,11 @@ from server.rooms.timeline import NewEvent
 
 
 def lock(room_id: UUID) -> Room:
-    """The room, locked until the transaction ends. Several rooms are locked in id order by the caller (law 5)."""
-    return Room.objects.select_for_update(of=("self",)).select_related("patient").get(id=room_id)
+    """The room and its members, locked until the transaction ends; members in id order, as marks are written. Several
+    rooms are locked in id order by the caller (law 5)."""
+    room = Room.objects.select_for_update(of=("self",)).select_related("patient").get(id=room_id)
+    list(Member.objects.select_for_update(of=("self",)).filter(room=room).order_by("id").values_list("id"))
+    return room
 
 
 def settle(
@@ -33,7 +36,7 @@ def settle(
     """
     members = list(
         Member.objects.filter(room=room, engagement__isnull=False)
-        .select_related("room", "engagement__unit")
+        .select_related("room", "engagement__unit", "user")
         .annotate(read_at=DatabaseNow())
         .order_by("id")
     )

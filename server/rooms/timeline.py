@@ -1,15 +1,16 @@
 """The append-only timeline: writing without holes (law 2) and reading in one statement (laws 4 and 5)."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection
 
 from server.common.clock import now_sql
+from server.common.errors import Conflict
 from server.common.ids import new_id
 from server.common.sql import insert, rfc3339_sql, time_in, time_out, uuid_in, uuid_or_none, uuid_out
 from server.rooms.models import EventType, Room, RoomEvent
@@ -17,11 +18,25 @@ from server.vault import actions as vault
 from server.vault.errors import Unreadable
 
 PLACE = "room_event.sealed"
+TRIES = 4
 SIDE_BY_SIDE = 200
 
 
 class StaleEpoch(Exception):
     """Access to the room has changed, or a permit has run out, since the write was decided: decide again."""
+
+
+R = TypeVar("R")
+
+
+def decided_again(attempt: Callable[[], R]) -> R:
+    """Run `attempt`, which decides and acts, again when access changed between the two (law 2)."""
+    for _attempt in range(TRIES):
+        try:
+            return attempt()
+        except StaleEpoch:
+            continue
+    raise Conflict(code="try_again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,11 @@ class Happened:
     sender_id: UUID | None
     created_at: str
     content: dict[str, Any]
+
+    @property
+    def about(self) -> int:
+        """The `seq` whose words this event tells: an edit tells those of its message."""
+        return int(self.content.get("of", self.seq))
 
     def view(self, room_id: UUID) -> dict[str, Any]:
         """The contract's event."""
@@ -212,6 +232,22 @@ def read(wants: Iterable[Want]) -> dict[UUID, Chunk]:
         room: Chunk(epoch, head, at, tuple(sorted(events, key=lambda one: one.seq)))
         for room, (epoch, head, at, events) in found.items()
     }
+
+
+def sizes(wants: Sequence[Want]) -> dict[UUID, int]:
+    """How many bytes of content each want would read: a few statements, and no content."""
+    found: dict[UUID, int] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(wants), SIDE_BY_SIDE):
+            some = wants[start : start + SIDE_BY_SIDE]
+            places = " OR ".join(["(room_id = %s AND seq > %s)"] * len(some))
+            cursor.execute(
+                "SELECT room_id, COALESCE(SUM(LENGTH(sealed)), 0) FROM rooms_roomevent "  # noqa: S608 - placeholders
+                f"WHERE {places} GROUP BY room_id",
+                [value for want in some for value in (uuid_in(want.room_id), want.after)],
+            )
+            found |= {uuid_out(room_id): int(size) for room_id, size in cursor.fetchall()}
+    return found
 
 
 def _in_one(wants: Sequence[Want]) -> tuple[str, list[Any]]:

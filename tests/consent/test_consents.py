@@ -1,9 +1,10 @@
 """Asking, giving, changing, declining and withdrawing, through the API."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from server.consent.actions import end_of
+from server.consent.forms import OSLO
 from server.consent.models import ConsentVersion
 from server.people.models import Patient, User
 from tests.base import TownTestCase
@@ -39,7 +40,12 @@ class Consents(TownTestCase):
         assert (said["state"], said["asked"]) == ("active", [])
         assert {one["name"] for one in said["grantees"]} == {"Kari Lunde", "Frida Moe", "Vera Haugen"}
         since, until = (datetime.fromisoformat(said[key]) for key in ("since", "until"))
-        assert until == end_of(since, "room")
+        assert abs(until - end_of(since, "room")) < timedelta(minutes=1)
+        asked, given = self.history(room)
+        assert (given["text"], given["text_sha256"]) == (asked["text"], asked["text_sha256"]), (
+            "the bytes that were read"
+        )
+        assert until.astimezone(OSLO).strftime("%d.%m.%Y") in given["text"], "the end that was shown"
         for name in ("kari", "frida", "vera"):
             assert [one["id"] for one in self.person(name).ok("get", "rooms")["results"]] == [str(room.id)]
             assert self.events(room, name)[0]["type"] == "member_joined"
@@ -84,10 +90,14 @@ class Consents(TownTestCase):
         answer = self.person("kari").get(f"{room.path}/events")
         assert (answer.status_code, answer.json()["code"]) == (403, "consent_missing")
         assert self.person("kari").ok("get", "rooms")["results"][0]["consent"]["state"] == "declined"
-        answer = self.person("are").post(f"{room.asks}/give", {})
-        assert answer.json()["code"] == "nobody_asked"
         asked = self.person("kari").post("consents", {"room": str(room.id)})
         assert (asked.status_code, asked.json()["state"]) == (201, "requested")
+        self.answer(room, "decline")
+        self.propose(room, "kari", "sara")
+        names = {one["name"] for one in self.person("are").ok("get", room.asks)["asked"]}
+        assert names == {"Sara Bergli"}, "whom the patient turned down is not dragged along by another's proposal"
+        self.answer(room, "decline")
+        self.person("kari").ok("post", "consents", {"room": str(room.id)})
         self.give(room)
         assert self.person("frida").get(room.path).status_code == 200
 

@@ -125,7 +125,9 @@ class ExceptionInsideEveryAction(TownTransactionTestCase):
             ),
             lambda: people.open_account(patient=Patient.objects.get(user__username="are"), user=user, actor=SYSTEM),
             lambda: consents.leave_out(acting=acting, room_id=self.room.id, person_id=self.user_id("sara")),
-            lambda: rooms.ask_for(acting=acting, room=rooms.Room.objects.get(id=self.room.id)),
+            lambda: rooms.ask_for(
+                acting=acting, room=rooms.Room.objects.get(id=self.room.id), engagements=[acting.engagement]
+            ),
         ]
 
     def test_nothing_is_quoted(self) -> None:

@@ -20,7 +20,7 @@ from server.people.actors import Acting, acting_for, acting_in
 from server.people.authentication import authenticate_token
 from server.people.crowd import bulk_patients, bulk_sessions, bulk_staff
 from server.people.models import Controller, Session, User
-from server.rooms import actions, permits
+from server.rooms import actions, permits, writing
 from server.rooms.models import Member, Participation, Room, RoomEvent, Span
 from server.rooms.posting import Message
 from server.vault import actions as vault
@@ -91,7 +91,7 @@ def test_every_member_of_the_crowd_may_read_and_write_at_once() -> None:
         for which, person in enumerate((room.patient, *room.staff)):
             who = acting_with(person.token)
             assert who.user.id == person.user
-            posted, permit = actions.post(acting=who, room_id=room.id, message=Message(f"t{which}", "Hei"))
+            posted, permit = writing.post(acting=who, room_id=room.id, message=Message(f"t{which}", "Hei"))
             assert posted.created
             assert permit.valid_until is None or permit.valid_until > now()
         heads = Room.objects.get(id=room.id).head

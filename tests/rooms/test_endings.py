@@ -110,9 +110,9 @@ class Time(TownTestCase):
     """A permit is never good beyond its end, whether or not anybody has noticed (law 5)."""
 
     def expired_room(self) -> Opened:
-        room = self.open_room()
         past = now() - timedelta(seconds=1)
         with patch("server.consent.actions.end_of", return_value=past):
+            room = self.open_room()
             self.give(room)
         return room
 
@@ -145,5 +145,5 @@ class Time(TownTestCase):
         with patch("server.rooms.permits.load", about_to_end):
             answer = self.person("kari").post(f"{room.path}/messages", {"txn_id": "a", "body": "hei"})
             page = self.person("kari").get(f"{room.path}/events")
-        assert (answer.status_code, page.status_code) == (503, 503), "decided again, and again, and given up"
+        assert (answer.status_code, page.status_code) == (409, 409), "decided again, and again, and given up"
         assert not [one for one in self.events(room) if one["type"] == "message"]

@@ -33,7 +33,7 @@ class Model:
     """Proposed or in; not removed."""
     granted: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
-    last_granted: set[str] = field(default_factory=set)
+    """Whom a plain yes would let in."""
     state: str = ""
     inside: set[str] = field(default_factory=set)
     seen: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in STAFF})
@@ -41,59 +41,49 @@ class Model:
     def covered(self) -> set[str]:
         return self.known & self.granted if self.state == "active" else set()
 
-    def ask(self) -> None:
-        wanted = (self.asked | (self.known - self.inside)) - (self.granted if self.state == "active" else set())
-        if self.state in ("requested", "active") and wanted == self.asked:
+    def ask(self, new: set[str]) -> None:
+        waiting = self.asked if self.state in ("requested", "active") else set()
+        wanted = (waiting | new) - (self.granted if self.state == "active" else set())
+        if self.state in ("requested", "active") and wanted == waiting:
             return
         self.asked = wanted
         self.state = "active" if self.state == "active" else "requested"
 
-    def answer(self, state: str, granted: set[str]) -> None:
-        self.state, self.asked = state, set()
-        if state == "active":
-            self.granted = granted
-            self.last_granted = granted or self.last_granted
-        else:
-            self.granted = set()
-
     def give(self, people: set[str] | None) -> bool:
         if self.state == "active" and not self.asked:
             return True
-        wanted = self.asked or self.last_granted
-        if people is not None and not people <= wanted:
+        if people is not None and not people <= self.asked:
             return False
-        chosen = wanted if people is None else people
-        before = self.granted if self.state == "active" else set()
-        if not chosen | before:
+        granted = self.granted | (self.asked if people is None else people)
+        if not granted:
             return False
-        self.answer("active", before | chosen)
+        self.state, self.granted, self.asked = "active", granted, set()
         return True
 
     def change(self, people: set[str] | None) -> bool:
         known = self.granted | self.asked
         if self.state != "active" or (people is not None and not people <= known):
             return False
-        self.answer("active", known if people is None else people)
+        self.granted, self.asked = known if people is None else people, set()
         return True
 
     def decline(self) -> None:
-        if not self.asked and self.state != "requested":
-            return
-        self.answer(self.state if self.state == "active" else "declined", self.granted)
+        if self.state == "active":
+            self.asked = set()
+        elif self.asked and self.state != "declined":
+            self.state = "declined"
 
     def withdraw(self) -> None:
-        self.answer("withdrawn", set())
+        if self.state != "withdrawn":
+            self.state, self.asked, self.granted = "withdrawn", self.granted | self.asked, set()
 
     def remove(self, name: str, *, by_patient: bool) -> None:
         self.known.discard(name)
         self.asked.discard(name)
-        if by_patient:
-            was_active = self.state == "active" and name in self.granted
+        if by_patient and name in self.granted:
             self.granted = self.granted - {name}
-            if was_active and not self.granted:
+            if not self.granted:
                 self.withdraw()
-            elif was_active:
-                self.last_granted = self.granted
 
 
 class Spans(TownPropertyTestCase):
@@ -125,11 +115,11 @@ class Spans(TownPropertyTestCase):
             assert (answer.status_code == 201) == may, (act, answer.content)
             if may:
                 model.known.add(whom)
-                model.ask()
+                model.ask({whom})
         elif verb == "open again":
             self.person("kari").ok("post", "rooms", {"patient": str(self.patient_id()), "propose": []})
             model.known.add("kari")
-            model.ask()
+            model.ask({"kari"})
         elif verb == "post":
             answer = self.person(whom).post(
                 f"{room.path}/messages", {"txn_id": f"{next(self._numbers)}", "body": "hei"}

@@ -123,4 +123,6 @@ def deactivate_user(*, user_id: UUID, actor: Actor, reason: str) -> None:
     user.save(update_fields=["is_active"])
     record(Entry("user.deactivated", actor, object_id=user.id, reason=reason))
     close_sessions(Session.objects.filter(user_id=user.id), reason="account_deactivated", actor=actor)
+    for engagement_id in Engagement.objects.current().filter(user_id=user.id).values_list("id", flat=True):
+        ACCESS_EFFECTS().engagement_ended(engagement_id)  # nobody writes to a room whose only reader is gone
     hint("user", user.id)
