@@ -113,7 +113,6 @@ class Members(APIView):
     def post(self, request: Request, room_id: UUID) -> Response:
         said = heard(s.Propose, request.data)
         member = actions.propose(acting=acting(request), room_id=room_id, user_id=said["user"])
-        member.refresh_from_db()
         return Response(s.member_view(member, display_names({member.user_id})), status=201)
 
     def recheck(self, request: Request, room_id: UUID) -> None:
