@@ -47,6 +47,7 @@ def refused(env: dict[str, str]) -> str:
         pytest.param({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name", id="any host"),
         pytest.param({"ALLOWED_HOSTS": "samsnakk.test, *"}, "ALLOWED_HOSTS must name", id="any host among others"),
         pytest.param({"DATABASE_URL": POSTGRES}, "REDIS_URL is missing", id="the in-process layer on PostgreSQL"),
+        pytest.param({"PILOT": ""}, "DATABASE_URL is missing", id="SQLite, unless it is a pilot"),
         pytest.param({"PORT": "80a"}, "PORT: ", id="malformed"),
         pytest.param({"DATABASE_URL": "mysql://x:hemmelig@y/z"}, "DATABASE_URL: ", id="another database"),
     ],

@@ -51,7 +51,9 @@ def production_faults() -> list[str]:
         faults.append("SECRET_KEY is missing, or shorter than 50 characters.")
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
         faults.append("ALLOWED_HOSTS must name the hosts that are served.")
-    if not settings.EMBEDDED and not settings.ENV.redis_url:
+    if settings.EMBEDDED and not settings.ENV.pilot:
+        faults.append("DATABASE_URL is missing: SQLite is for a pilot of a few patients in one process (PILOT=true).")
+    if not settings.ENV.redis_url and not (settings.EMBEDDED and settings.ENV.pilot):
         faults.append("REDIS_URL is missing: the in-process layer reaches one process only.")
     return faults
 

@@ -25,6 +25,8 @@ class Environment(BaseSettings):
     database_url: str = Field(default="", repr=False)
     redis_url: str = Field(default="", repr=False)
     redis_prefix: str = "samsnakk"
+    pilot: bool = False
+    """Let production run embedded: SQLite and the in-process layer, one process, a few patients."""
     secret_key: str = Field(default="", repr=False)
     debug: bool = False
     allowed_hosts: Words = []

@@ -51,6 +51,7 @@ def production(folder: Path, **more: str) -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(64),
         "MASTER_KEYS": f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "ALLOWED_HOSTS": "samsnakk.test",
+        "PILOT": "1",
     }
     return environment(folder, **{**proper, **more})
 
