@@ -16,12 +16,12 @@ def test_a_socket_that_came_from_further_back_is_read_again_and_skips_nothing() 
     hub = cast(Any, Hub.__new__(Hub))
     hub._dirty, hub._wake, hub.rooms = set(), asyncio.Event(), {}
     socket: Any = SimpleNamespace(user_id=uuid4(), push=lambda frame, _room: sent.append(frame))
-    permit: Any = SimpleNamespace(epoch=1, valid_until=None, sees=lambda seq: True)
+    permit: Any = SimpleNamespace(epoch=1, valid_until=None, sees=lambda seq, about: True)
     late = Follow(socket, permit, cursor=3)
     hub.rooms[room] = {late}
 
     def reading(after: int) -> Reading:
-        frames = tuple((seq, str(seq)) for seq in range(after + 1, 9))
+        frames = tuple((seq, seq, str(seq)) for seq in range(after + 1, 9))
         return Reading(room, 1, 8, after, 8, datetime.now(UTC), frames, frozenset({socket.user_id}), None)
 
     hub._spread(reading(after=6))
