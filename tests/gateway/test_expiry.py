@@ -32,7 +32,7 @@ class Expiry(GatewayTestCase):
         """Until the reads that the hellos began are done."""
         assert gateway.hub is not None
         for _ in range(3):
-            while gateway.hub._dirty:  # noqa: SLF001 - nothing outside tells it
+            while gateway.hub._dirty:  # noqa: ASYNC110 - nothing else tells it
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.15)
 
