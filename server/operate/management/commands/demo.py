@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from server.operate.crowd import build_crowd
+from server.operate.preflight import bring_up_to_date
 from server.people.demo import build_town, personas
 
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         if not settings.DEMO:
             raise CommandError("invented people belong in demo mode; set MODE=demo for an installation of its own.")
         try:
+            bring_up_to_date()
             if options["kind"] == "town":
                 self._town()
             else:
@@ -36,7 +38,7 @@ class Command(BaseCommand):
         except DatabaseError as error:
             # The class only: a database's message may quote a row.
             reason = type(error).__name__
-            raise CommandError(f"the database is not ready ({reason}); run manage.py migrate first.") from None
+            raise CommandError(f"the database is not ready ({reason}).") from None
 
     def _town(self) -> None:
         build_town()
@@ -46,6 +48,8 @@ class Command(BaseCommand):
         try:
             # Before the work, so that an unwritable place costs nothing; 0600, for it will hold session tokens.
             opened = os.open(out, os.O_WRONLY | os.O_CREAT, 0o600)
+            if out.is_file():
+                os.fchmod(opened, 0o600)  # a file that was there may be readable by others
         except OSError as error:
             raise CommandError(f"cannot write {out}: {error.strerror}") from None
         with os.fdopen(opened, "w", encoding="utf-8") as file:

@@ -20,7 +20,7 @@ Samsnakk listens on {url}
   The socket:               {ws}/ws/v1
   Data:                     {data}
 
-Next:  make story        Are's story, played against this server, each step shown
+Next:  {story}make story        Are's story, played against this server, each step shown
        Ctrl-C            stops; the data stay
 """
 
@@ -73,6 +73,7 @@ class Command(BaseCommand):
         self.stdout.write(
             BANNER.format(
                 url=f"http://{shown}:{env.port}",
+                story="" if env.port == 8000 else f"PORT={env.port} ",
                 ws=f"ws://{shown}:{env.port}",
                 personas=", ".join(personas),
                 data=data,
