@@ -90,4 +90,5 @@ def send(hints: Sequence[Hint]) -> None:
 
 async def _send_soon(layer: Any, message: dict[str, Any]) -> None:
     """A frozen layer accepts bytes and never answers: whoever acts must not wait for it."""
-    await asyncio.wait_for(layer.group_send(GROUP, message), SEND_LIMIT_S)
+    async with asyncio.timeout(SEND_LIMIT_S):
+        await layer.group_send(GROUP, message)

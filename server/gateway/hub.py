@@ -290,6 +290,7 @@ class Hub:
         """Leave the layer and end every task."""
         self._unlisten()
         await self.layer.leave()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # a library may swallow a cancellation that comes as its own wait ends: say it again
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.5)

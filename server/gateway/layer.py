@@ -47,7 +47,8 @@ class LayerLink:
                 continue
             message = {"type": "hints", "from": self._me, "hints": [one.packed() for one in hints]}
             try:
-                await asyncio.wait_for(self._layer.group_send(GROUP, message), SEND_LIMIT_S)
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await self._layer.group_send(GROUP, message)
             except Exception as error:  # noqa: BLE001 - hints may be lost (law 4)
                 log.warning("hints_lost", count=len(hints), error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
@@ -80,7 +81,8 @@ class LayerLink:
         """Begin anew with a layer that failed: each failed attempt leaves a channel in its tables (it empties them in
         this process only)."""
         try:
-            await asyncio.wait_for(self._layer.flush(), SEND_LIMIT_S)
+            async with asyncio.timeout(SEND_LIMIT_S):
+                await self._layer.flush()
         except Exception as error:  # noqa: BLE001 - tried again with the next failure
             log.warning("layer_not_flushed", error=type(error).__name__)
 
@@ -88,6 +90,7 @@ class LayerLink:
         """Leave the group, so that nobody sends to a channel without a reader."""
         if self._layer is not None and self._channel is not None:
             try:
-                await asyncio.wait_for(self._layer.group_discard(GROUP, self._channel), SEND_LIMIT_S)
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await self._layer.group_discard(GROUP, self._channel)
             except Exception as error:  # noqa: BLE001 - it expires by itself
                 log.warning("layer_not_left", error=type(error).__name__)
