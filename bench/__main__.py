@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def say(text: str) -> None:
 
 def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="A,B,C,D", help="which of A,B,C,D (default all)")
+    parser.add_argument("--only", default="A,B,C,D,E", help="which of A,B,C,D,E (default all)")
     parser.add_argument("--rate", default="20,100,300,500,800", help="A: messages per second, separated by commas")
     parser.add_argument("--seconds", type=float, default=20.0, help="A: for each rate; B (60 for the record)")
     parser.add_argument("--processes", type=int, default=1, help="server processes")
@@ -42,8 +43,8 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the JSON")
     given = parser.parse_args(arguments)
     only = frozenset(given.only.upper().replace(",", ""))
-    if not only or not only <= frozenset("ABCD") or given.processes < 1:
-        parser.error("--only takes A,B,C,D; --processes at least 1")
+    if not only or not only <= frozenset("ABCDE") or given.processes < 1:
+        parser.error("--only takes A,B,C,D,E; --processes at least 1")
     command = tuple(given.serve.split()) or (sys.executable, "manage.py", "serve")
     shared: dict[str, Any] = {"only": only, "processes": given.processes, "command": command}
     if given.smoke:
@@ -58,6 +59,8 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
             catch_ups=2,
             idle=10,
             idle_seconds=1,
+            decisions=4,
+            withdrawals=1,
             **shared,
         )
     else:
@@ -80,14 +83,9 @@ def run(plan: Plan) -> dict[str, Any]:
         found["about"] |= {"postgresql": servers.postgres_settings(), "redis": servers.redis_version()}
         if plan.only & set("ABC"):
             with_load(servers, plan, found)
-        if "D" in plan.only:
-            servers.start(plan.processes, plan.command)
-            driver = Driver()
-            try:
-                found["D"] = measures.idle(servers, driver, plan, say)
-            finally:
-                driver.close()
-            servers.stop()
+        for letter, measure in (("D", measures.idle), ("E", measures.consent)):
+            if letter in plan.only:
+                found[letter] = in_fresh_servers(servers, plan, measure)
     return found
 
 
@@ -112,6 +110,16 @@ def with_load(servers: Stack, plan: Plan, found: dict[str, Any]) -> None:
     finally:
         driver.close()
     found["exit_statuses"] = servers.stop()
+
+
+def in_fresh_servers(servers: Stack, plan: Plan, measure: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    servers.start(plan.processes, plan.command)
+    driver = Driver()
+    try:
+        return measure(servers, driver, plan, say)
+    finally:
+        driver.close()
+        servers.stop()
 
 
 def about(plan: Plan) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from bench.peer import PATIENCE_S, Peer
 from bench.tally import Message, Seat, Tally
 
@@ -26,7 +28,7 @@ class Device:
         self.generator, self.seat, self.place = generator, seat, place
         self.seq = 0
         self.events = 0
-        self.said_hello = self.synced_at = 0.0
+        self.said_hello = self.synced_at = self.closed_at = 0.0
         self.peer: Peer | None = None
         self._synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._delivered = f'{{"type":"delivered","room":"{seat.room}","seq":'.encode()
@@ -95,6 +97,8 @@ class Device:
         elif kind == "synced" and not self._synced.done():
             self.synced_at = at
             self._synced.set_result(None)
+        elif kind == "room.closed":
+            self.closed_at = at
         elif kind == "error":
             message = self.generator.tally.refused(str(told.get("ref") or ""), told["code"])
             if message is not None:
@@ -212,6 +216,25 @@ class Generator:
             device.close()
             await asyncio.sleep(0.3)
         return {"events": events, "times": times, "incomplete": wrong, "hello_to_synced_s": took, "all_s": connected}
+
+    async def withdraw(self, rooms: list[dict[str, str]]) -> dict[str, Any]:
+        """In one room after the other the patient withdraws: when it was asked for, and when each socket of the staff
+        was told (`room.closed`), by the wall clock, which PostgreSQL shares."""
+        told, silent = {}, 0
+        for room in rooms:
+            devices = [one for one in self.devices if one.seat.room == room["id"] and one.seat.user != room["patient"]]
+            offset, asked = time.time() - time.perf_counter(), time.time()
+            async with httpx.AsyncClient(headers={"Authorization": f"Bearer {room['token']}"}) as client:
+                answer = await client.post(f"{room['base']}/api/v1/consents/{room['consent']}/withdraw", json={})
+            if answer.status_code != 200:
+                raise RuntimeError(f"a withdrawal was answered {answer.status_code}")
+            until = time.perf_counter() + DRAIN_S
+            while not all(one.closed_at for one in devices) and time.perf_counter() < until:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.01)
+            closed = [one.closed_at + offset for one in devices if one.closed_at]
+            silent += len(devices) - len(closed)
+            told[room["id"]] = {"asked": asked, "closed": closed}
+        return {"rooms": told, "silent": silent}
 
     async def results(self, out: str) -> dict[str, Any]:
         """Write every acknowledged message to the file `out`, for the row check."""

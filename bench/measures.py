@@ -1,7 +1,9 @@
-"""The measurements A to D, each a function that puts a load on the stack and returns its figures."""
+"""The measurements A to E, each a function that puts a load on the stack and returns its figures."""
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from bench.stack import Driver, Stack
+from bench.stack import ROOT, Driver, Fault, Stack
 from bench.tally import percentiles
 
 SETTLE_S = 1.5
@@ -19,9 +21,10 @@ SETTLE_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `rates` in messages/s, `seconds` for each rate and for B, `idle_seconds` before D's second look."""
+    """What to run. `rates` in messages/s, `seconds` for each rate and for B, `idle_seconds` before D's second look;
+    `decisions` of each kind a turn in E, and `withdrawals`, each in a room of 21."""
 
-    only: frozenset[str] = frozenset("ABCD")
+    only: frozenset[str] = frozenset("ABCDE")
     rates: tuple[float, ...] = (20, 100, 300, 500, 800)
     seconds: float = 20.0
     warm_up_s: float = 3.0
@@ -33,21 +36,32 @@ class Plan:
     catch_ups: int = 20
     idle: int = 1_000
     idle_seconds: float = 20.0
+    decisions: int = 100
+    withdrawals: int = 10
     command: tuple[str, ...] = ()
 
 
 Said = Callable[[str], None]
 
 
-def seats(stack: Stack, *, rooms: int, members: int) -> list[dict[str, str]]:
-    """A new crowd, one seat per member. The members of a room are spread over all server processes."""
+def crowd(stack: Stack, *, rooms: int, members: int) -> list[dict[str, Any]]:
+    """A new crowd, as `manage.py demo crowd` tells it."""
     out = stack.folder / f"crowd-{time.monotonic_ns()}.json"
     stack.manage("demo", "crowd", "--rooms", str(rooms), "--members", str(members), "--out", str(out))
+    found: list[dict[str, Any]] = json.loads(out.read_text())["rooms"]
+    return found
+
+
+def seats(stack: Stack, *, rooms: int, members: int) -> list[dict[str, str]]:
+    """A new crowd, one seat per member. The members of a room are spread over all server processes."""
+    return [seat for room in crowd(stack, rooms=rooms, members=members) for seat in seats_of(stack, room)]
+
+
+def seats_of(stack: Stack, room: dict[str, Any]) -> list[dict[str, str]]:
     made = []
-    for room in json.loads(out.read_text())["rooms"]:
-        for place, person in enumerate((room["patient"], *room["staff"])):
-            url = stack.urls[place % len(stack.urls)]
-            made.append({"url": url, "token": person["token"], "user": person["user"], "room": room["id"]})
+    for place, person in enumerate((room["patient"], *room["staff"])):
+        url = stack.urls[place % len(stack.urls)]
+        made.append({"url": url, "token": person["token"], "user": person["user"], "room": room["id"]})
     return made
 
 
@@ -140,6 +154,52 @@ def idle(stack: Stack, driver: Driver, plan: Plan, say: Said) -> dict[str, Any]:
     }
     say(f"D {sockets} idle sockets: {told['mib_per_1000']} MiB per 1,000")
     return told
+
+
+def consent(stack: Stack, driver: Driver, plan: Plan, say: Said) -> dict[str, Any]:
+    """E: what deciding costs, and how soon a withdrawal is with everybody whom it concerns."""
+    folder = stack.folder / "decided.json"
+    folder.write_text(json.dumps({"rooms": crowd(stack, rooms=20, members=plan.members)}))
+    command = [sys.executable, "-m", "bench.consent", str(folder), str(plan.decisions)]
+    done = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True)
+    if done.returncode:
+        raise Fault(f"bench.consent: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    told: dict[str, Any] = json.loads(done.stdout)
+    say(f"E a seal {told['verify']['us']} us, permits.load {told['load']['sealed_us']} us of CPU")
+    return told | {"closed": withdrawals(stack, driver, plan)}
+
+
+def withdrawals(stack: Stack, driver: Driver, plan: Plan) -> dict[str, Any]:
+    """From the commit of a withdrawal, as PostgreSQL tells it, to `room.closed` at every socket of the room's staff;
+    without `track_commit_timestamp`, from asking for it."""
+    rooms = crowd(stack, rooms=plan.withdrawals, members=21)
+    driver.do("connect", seats=[seat for room in rooms for seat in seats_of(stack, room)])
+    bases = [f"http://127.0.0.1:{server.port}" for server in stack.servers]
+    asked = [
+        {
+            "id": room["id"],
+            "consent": room["consent"],
+            "patient": room["patient"]["user"],
+            "token": room["patient"]["token"],
+            "base": bases[number % len(bases)],
+        }
+        for number, room in enumerate(rooms)
+    ]
+    told = driver.do("withdraw", rooms=asked)
+    driver.do("disconnect")
+    commits = stack.withdrawn_at()
+    since_commit = [
+        at - commits.get(room, found["asked"]) for room, found in told["rooms"].items() for at in found["closed"]
+    ]
+    since_asked = [at - found["asked"] for found in told["rooms"].values() for at in found["closed"]]
+    return {
+        "rooms": len(rooms),
+        "sockets": len(since_asked),
+        "silent": told["silent"],
+        "from": "commit" if commits else "request",
+        "ms": percentiles(since_commit),
+        "from_request_ms": percentiles(since_asked),
+    }
 
 
 def mib(size: int) -> float:

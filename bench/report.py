@@ -36,6 +36,8 @@ def table(found: dict[str, Any]) -> str:
             f" {told['idle_cpu_s_per_s']} CPU s/s",
             "",
         ]
+    if "E" in found:
+        lines += _consent(found["E"])
     if "rows" in found:
         lines.append("rows: " + ", ".join(f"{name} {count}" for name, count in found["rows"].items()))
     return "\n".join(lines + _targets(found))
@@ -83,6 +85,23 @@ def _loads(title: str, steps: list[tuple[str, dict[str, Any]]]) -> list[str]:
     return [*lines, ""]
 
 
+def _consent(told: dict[str, Any]) -> list[str]:
+    seal, load, page, closed, decided = (told[name] for name in ("verify", "load", "page", "closed", "decide_s"))
+    return [
+        f"E  CPU of verifying a version: {seal['us']:g} us, {seal['first_us']:g} the first time in a process;"
+        f" {page['seal_share']:.1%} of a page of history",
+        f"   permits.load: {load['sealed_us']:g} us, {load['unsealed_us']:g} without looking at seals"
+        f" (x {load['sealed_to_unsealed']:g}); a page of history: {page['sealed_us']:g}, {page['unsealed_us']:g}"
+        f" (x {page['sealed_to_unsealed']:g})",
+        "   CPU s per 1,000 decisions about so many records: "
+        + ", ".join(f"{count}: {seconds:g}" for count, seconds in decided.items()),
+        f"   {closed['rooms']} withdrawals to room.closed at {closed['sockets']} sockets, p50/p95/p99 ms:"
+        f" {_spread(closed['ms'])} from {closed['from']}, {_spread(closed['from_request_ms'])} from the request;"
+        f" {closed['silent']} silent",
+        "",
+    ]
+
+
 def _spread(figures: dict[str, float]) -> str:
     return " / ".join(f"{figures[rank]:g}" for rank in ("p50", "p95", "p99")) if figures else "-"
 
@@ -126,6 +145,8 @@ def faults(found: dict[str, Any]) -> list[str]:
             wrong.append(f"{name}: {step['sent'] - step['acknowledged']} not acknowledged")
     if found.get("C", {}).get("incomplete"):
         wrong.append(f"C: {found['C']['incomplete']} catch-ups incomplete")
+    if found.get("E", {}).get("closed", {}).get("silent"):
+        wrong.append(f"E: {found['E']['closed']['silent']} sockets were never told")
     told = found.get("rows", {})
     wrong += [
         f"rows: {name} {count}" for name, count in told.items() if name not in ("acknowledged", "stored") and count

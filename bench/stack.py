@@ -35,6 +35,7 @@ SETTINGS_TOLD = (
     "shared_buffers",
     "max_wal_size",
     "commit_delay",
+    "track_commit_timestamp",
     "log_statement",
 )
 
@@ -93,6 +94,18 @@ class Stack:
             rows = connection.execute(
                 "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name = ANY(%s)",
                 [list(SETTINGS_TOLD)],
+            )
+            return dict(rows.fetchall())
+
+    def withdrawn_at(self) -> dict[str, float]:
+        """When each room's withdrawal was committed, in seconds since 1970; empty when PostgreSQL does not note it."""
+        with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+            kept = connection.execute("SHOW track_commit_timestamp").fetchone()
+            if kept != ("on",):
+                return {}
+            rows = connection.execute(
+                "SELECT room_id::text, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 "
+                "FROM rooms_roomevent WHERE type = 'consent' AND facts ->> 'act' = 'withdrawn'"
             )
             return dict(rows.fetchall())
 
@@ -166,7 +179,7 @@ def stack() -> Iterator[Stack]:
         if url := environment.get("DATABASE_URL"):
             roots["postgresql"] = postmaster(url)
         else:
-            quiet = {"log_statement": "none", "log_min_messages": "warning"}
+            quiet = {"log_statement": "none", "log_min_messages": "warning", "track_commit_timestamp": "on"}
             postgres = keep.enter_context(PrivatePostgres(durable=True, settings=quiet))
             url, roots["postgresql"] = postgres.url, postgres.pids()[:1]
         if cache := environment.get("REDIS_URL"):

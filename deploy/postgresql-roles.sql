@@ -28,13 +28,22 @@ DECLARE
   here text;
 BEGIN
   -- Append-only: read and add.
-  FOREACH here IN ARRAY ARRAY['audit_auditevent', 'rooms_roomevent', 'consent_consentversion', 'django_migrations'] LOOP
+  FOREACH here IN ARRAY ARRAY['audit_auditevent', 'rooms_roomevent', 'consent_version', 'django_migrations'] LOOP
     IF to_regclass(here) IS NOT NULL THEN
       EXECUTE format('REVOKE UPDATE ON %I FROM samsnakk_server', here);
     END IF;
   END LOOP;
   IF to_regclass('django_migrations') IS NOT NULL THEN
     REVOKE INSERT ON django_migrations FROM samsnakk_server;
+  END IF;
+  -- Sealed when made; afterwards only their end is written.
+  IF to_regclass('consent_statutoryground') IS NOT NULL THEN
+    REVOKE UPDATE ON consent_statutoryground FROM samsnakk_server;
+    GRANT UPDATE (ended_at) ON consent_statutoryground TO samsnakk_server;
+  END IF;
+  IF to_regclass('rooms_emergencyaccess') IS NOT NULL THEN
+    REVOKE UPDATE ON rooms_emergencyaccess FROM samsnakk_server;
+    GRANT UPDATE (ended_at, end_reason, told_at) ON rooms_emergencyaccess TO samsnakk_server;
   END IF;
   -- The only rows that are ever deleted: answers kept a day for retries.
   IF to_regclass('common_idempotencyrecord') IS NOT NULL THEN

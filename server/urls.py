@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from server.consent.urls import urlpatterns as consent
+from server.duties.urls import urlpatterns as duties
 from server.gateway.urls import urlpatterns as gateway
 from server.operate.urls import urlpatterns as operate
 from server.people.urls import urlpatterns as people
@@ -12,6 +13,7 @@ from server.rooms.urls import urlpatterns as rooms
 
 api: list[URLPattern | URLResolver] = [
     *people,
+    *duties,
     *consent,
     *rooms,
     *review,

@@ -7,6 +7,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from rest_framework.response import Response
 
+from server.alerts.open_alerts import OpenAlerts
 from server.audit.entry import Actor
 from server.audit.refusals import record_refusal
 from server.common import problems
@@ -14,8 +15,10 @@ from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.people.actors import acting
 from server.people.ports import ACCESS_EFFECTS
+from server.people.step_up import RecentSignIn
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
+from server.rooms.ports import OPEN_ALERTS, STEP_UP
 from server.vault.ports import CUSTODY
 
 log = structlog.get_logger(__name__)
@@ -28,6 +31,8 @@ def bind_ports() -> None:
     ROOM_EFFECTS.bind(ConsentInRooms())
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     CUSTODY.bind(KeyCustody())
+    STEP_UP.bind(RecentSignIn())
+    OPEN_ALERTS.bind(OpenAlerts())
 
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response:

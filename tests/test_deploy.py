@@ -13,7 +13,7 @@ from tools.servers import PrivatePostgres
 pytestmark = once
 
 ROLES = (ROOT / "deploy" / "postgresql-roles.sql").read_text()
-APPEND_ONLY = ("audit_auditevent", "rooms_roomevent", "consent_consentversion")
+APPEND_ONLY = ("audit_auditevent", "rooms_roomevent", "consent_version")
 TRUSTING = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 
 

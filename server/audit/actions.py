@@ -31,6 +31,7 @@ COLUMNS = (
     "record_ids",
     "detail",
     "request_id",
+    "sealed_hash",
 )
 
 
@@ -78,4 +79,5 @@ def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
         json.dumps([str(one) for one in entry.record_ids]),
         json.dumps(dict(entry.detail)),
         structlog.contextvars.get_contextvars().get("request_id", ""),
+        entry.sealed_hash,
     )

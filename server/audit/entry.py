@@ -27,7 +27,7 @@ class Entry:
 
     `type` is dotted, `object.verb` (`room.opened`, `events.viewed`); `subject_id` is the patient; `object_id` the row
     that was made or touched; `basis` why it was allowed (`consent`, `self`, `relation`, …); `outcome` is `success` or
-    `refused`.
+    `refused`. `sealed_hash` is the SHA-256 (hex) of the sealed record that the act wrote.
     """
 
     type: str
@@ -41,3 +41,4 @@ class Entry:
     reason: str = ""
     record_ids: tuple[UUID, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+    sealed_hash: str | None = None

@@ -1,6 +1,7 @@
 """The log. Sealing into a Merkle tree follows; the row already holds all that a leaf will say."""
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from server.common.models import Row
@@ -27,8 +28,12 @@ class AuditEvent(Row):
     record_ids = models.JSONField(default=list)
     detail = models.JSONField(default=dict)
     request_id = models.CharField(max_length=36, blank=True)
+    sealed_hash = models.CharField(max_length=64, null=True)
+    """SHA-256 of the sealed record that this act wrote: a record that was taken away is missed."""
 
     class Meta:
         indexes = [
             models.Index(fields=["subject_id", "id"], name="audit_subject"),  # a patient's own access log
+            models.Index(fields=["object_id"], condition=Q(sealed_hash__isnull=False), name="audit_sealed"),
+            models.Index(fields=["room_id"], condition=Q(sealed_hash__isnull=False), name="audit_sealed_in_room"),
         ]

@@ -36,7 +36,9 @@ def _box() -> Fernet:
 
 def idempotent(handler: Handler) -> Handler:
     """Make a view's `post` repeatable. The view may define `recheck(request, **kwargs)`, called before an old answer is
-    given again, so that what was said once is not said to someone whose access has ended.
+    given again, so that what was said once is not said to someone whose access has ended; what it returns, if anything,
+    is said instead: an answer that shows how things stand shows how they stand now, to whoever asks now. With
+    `restate(answer, request, **kwargs)` a view takes from an old answer what may no longer be said.
 
     Raises Invalid (`idempotency_key`) and Conflict (`idempotency_key_reused`).
     """
@@ -80,9 +82,11 @@ def _again(view: APIView, request: Request, key: str, fingerprint: bytes, kwargs
     if not hmac.compare_digest(bytes(record.fingerprint), fingerprint):
         raise Conflict(code="idempotency_key_reused")
     recheck = getattr(view, "recheck", None)
-    if recheck is not None:
-        recheck(request, **kwargs)
-    answer = json.loads(_box().decrypt(bytes(record.answer)))
+    answer = recheck(request, **kwargs) if recheck is not None else None
+    if answer is None:
+        answer = json.loads(_box().decrypt(bytes(record.answer)))
+        restate = getattr(view, "restate", None)
+        answer = answer if restate is None else restate(answer, request, **kwargs)
     return Response(answer, status=record.status, headers={"Idempotent-Replay": "true"})
 
 

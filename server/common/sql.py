@@ -49,7 +49,7 @@ def rfc3339_sql(column: str) -> str:
 
 def rfc3339(moment: datetime) -> str:
     """A moment as clients see it: UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @contextmanager

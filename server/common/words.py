@@ -17,12 +17,18 @@ WORDS: dict[str, Any] = {
     "no_engagement": _("You have no place of work registered here now."),
     "staff_only": _("Only people who work here can do this."),
     "patient_only": _("Only the patient can do this."),
+    "health_personnel_only": _("Only health personnel can do this."),
+    "step_up_needed": _(
+        "Sign in again, and then try at once: this needs a fresh sign-in. If it is urgent, phone instead."
+    ),
     "has_account": _("The patient already signs in with another account."),
     "csrf_failed": _("Your browser's request could not be trusted. Load the page again."),
     # Rooms
     "consent_missing": _("The patient has not answered yet. Until then nobody can write here."),
     "nobody_here": _("Nobody else can read here now, so it was not sent. If it is urgent, phone instead."),
     "ended": _("You can no longer write here."),
+    "read_only": _("You can read here, but not write."),
+    "already_inside": _("You are in this room already."),
     "other_engagement": _("You are in this room for another place of work. Choose that one first."),
     "no_agreement": _("There is no agreement between these organisations."),
     "room_full": _("The room is full."),
@@ -38,6 +44,21 @@ WORDS: dict[str, Any] = {
     "not_active": _("You have not said yes to this, so there is nothing to change."),
     "nobody_asked": _("Nobody is waiting for your answer."),
     "nobody_left": _("Nobody would be left. To stop sharing altogether, withdraw your consent."),
+    "record_unreadable": _(
+        "This cannot be verified just now. Nothing is shared meanwhile, and the privacy officer is told."
+    ),
+    "capacity_lacking": _(
+        "An assessment says that you cannot agree to more right now. You can always share less, or stop."
+    ),
+    "capacity_off": _("Here only the patient can decide. Others cannot do it in the patient's place."),
+    "nothing_to_withdraw": _("This is lifted person by person, not withdrawn."),
+    "nothing_to_correct": _("The newest answer was not recorded in this way, so there is nothing to correct."),
+    "ground_off": _("This ground is not in use here."),
+    "members_only": _("Only those who take part here can write this down. Ask the patient to answer in the app."),
+    # Duties
+    "answer_needed": _("Write what you found. Until then it stays open."),
+    "no_answer_wanted": _("This only needs to be acknowledged; it takes no words."),
+    "answered_already": _("This was done before, with other words or none. The new words were not kept."),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),

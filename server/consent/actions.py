@@ -1,178 +1,227 @@
-"""Acts upon a consent. Each writes one immutable version, moves the pointer, changes access, and is audited, in one
-transaction; withdrawing takes no more than giving."""
+"""Acts upon a consent: staff ask, the patient answers. Each writes one sealed version, moves the pointer, changes
+access, and is audited, in one transaction; withdrawing takes no more than giving."""
 
-import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
-from server.audit.actions import record
-from server.audit.entry import SYSTEM, Entry
+from server.audit.entry import SYSTEM
 from server.common.clock import now
-from server.common.errors import Conflict, FieldError, Invalid
+from server.common.errors import Conflict
 from server.common.ids import new_id
-from server.consent import forms
+from server.consent import care, forms
+from server.consent.choices import Choice, chosen, chosen_units, earlier_end, units_for, widens
 from server.consent.decide import Grant
-from server.consent.models import Act, Consent, ConsentVersion, State
+from server.consent.document import Content, Document, Grantor, GrantPart, Method, Terms
+from server.consent.models import Act, Consent, Form, State
 from server.consent.ports import ROOM_EFFECTS
-from server.consent.records import grants_of, stored
+from server.consent.records import excluded_people, parts_of
+from server.consent.versions import Change, end_of, newest, offer, write
 from server.people.actors import Acting
-from server.people.models import Engagement, Patient
-from server.vault import actions as vault
-
-TEXT = "consent_version.text"
+from server.people.models import Patient
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What one act makes of a consent."""
+class Answer:
+    """What the patient says. `choices` are those of the people and units asked about (None: all of them); `shown` is
+    the SHA-256 of the text they read; `until` an earlier end than the text's; `excluded_units` (None: as before) never
+    take part; `content` (None: as before) is which content is meant."""
 
-    act: Act
-    state: State
-    grants: Sequence[Grant]
-    asked: Sequence[Grant] = ()
+    choices: Sequence[Choice] | None = None
+    shown: str = ""
     remark: str = ""
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    """Its end; while nothing is in force, the end that the text offers."""
-    shown: ConsentVersion | None = None
-    """The version whose text the patient answered: its exact bytes are kept with the answer."""
+    until: datetime | None = None
+    excluded_units: Sequence[UUID] | None = None
+    content: Content | None = None
+
+
+PLAIN = Answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How an answer came, when it was not given in the patient's own session: on paper or spoken before a witness."""
+
+    method: Method
+    grantor: Grantor
+    given_at: datetime
+    minute: str = ""
 
 
 @transaction.atomic
-def ask(*, acting: Acting, patient: Patient, room_id: UUID, purpose: str, grants: Sequence[Grant]) -> Consent:
-    """Ask the patient to let `grants` take part in a room. What is in force stays in force until they answer."""
-    ROOM_EFFECTS().lock(room_id)
-    consent = Consent.objects.select_for_update(of=("self",)).select_related("patient").filter(room_id=room_id).first()
-    if consent is not None:
-        _run_out(consent)
+def ask(
+    *,
+    acting: Acting,
+    patient: Patient,
+    purpose: str,
+    grants: Sequence[Grant],
+    room_id: UUID | None = None,
+    form: Form = Form.ROOM,
+) -> Consent:
+    """Ask the patient to let `grants` take part. What is in force stays in force until they answer.
+
+    Raises Invalid for an unknown unit, Conflict (`record_unreadable`).
+    """
+    if room_id is not None:
+        ROOM_EFFECTS().lock(room_id)
+    consent = _existing(patient, room_id, form)
+    before = None
     if consent is None:
         consent = Consent(
-            id=new_id(), patient=patient, room_id=room_id, purpose=purpose, state=State.REQUESTED, version=0
+            id=new_id(), patient=patient, form=form, room_id=room_id, purpose=purpose, state=State.REQUESTED, version=0
         )
-        before = None
     else:
+        _run_out(consent, newest(consent))
         before = newest(consent)
     active = before is not None and before.state == State.ACTIVE
-    in_force = grants_of(before.grants) if before is not None and active else []
+    in_force = before.terms.grants if before is not None and active else ()
     # What was declined, or ended by a withdrawal, is not dragged along by the next proposal.
     open_states = (State.REQUESTED, State.ACTIVE, State.EXPIRED)
-    waiting = grants_of(before.asked) if before is not None and before.state in open_states else []
-    wanted = [grant for grant in _union(waiting, grants) if grant not in in_force]
+    waiting = before.terms.asked if before is not None and before.state in open_states else ()
+    excluded = excluded_people(patient.id)
+    named = parts_of((one for one in grants if one.person_id not in excluded), units_for(grants))
+    wanted = tuple(part for part in _union(waiting, named) if part not in in_force)
     if before is not None and before.state in (State.REQUESTED, State.ACTIVE) and set(wanted) == set(waiting):
         return consent  # asked already, in the same words
-    change = Change(
-        act=Act.REQUESTED,
-        state=State.ACTIVE if active else State.REQUESTED,
+    terms = Terms(
+        purpose=purpose,
+        categories=tuple(sorted(forms.form(form).categories)),
         grants=in_force,
         asked=wanted,
-        valid_from=before.valid_from if before is not None and active else None,
-        valid_to=before.valid_to if before is not None and active else end_of(now()),
+        excluded_units=before.terms.excluded_units if before is not None else (),
+        valid_from=before.terms.valid_from if before is not None and active else None,
+        valid_to=before.terms.valid_to if before is not None and active else end_of(now(), form),
+        content=before.terms.content if before is not None and active else Content(),
     )
-    version = _write(consent, change, acting)
-    ROOM_EFFECTS().asked(consent, version, acting.actor)
+    document = write(consent, Change(Act.REQUESTED, State.ACTIVE if active else State.REQUESTED, terms), acting, before)
+    if room_id is not None:
+        ROOM_EFFECTS().asked(consent, document, acting.actor)
     return consent
 
 
 @transaction.atomic
-def give(
-    *, acting: Acting, consent: Consent, people: Sequence[UUID] | None = None, shown: str = "", remark: str = ""
-) -> Consent:
-    """Yes, or yes again after it has run out or was withdrawn. `people` lets the patient choose some of those
-    asked for; `shown` is the SHA-256 of the text they read.
+def give(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded: Recorded | None = None) -> Consent:
+    """Yes, or yes again after it has run out or was withdrawn.
 
-    Raises Conflict (`text_changed`) when the text has changed since, Invalid when `people` names nobody asked for,
-    Conflict (`nobody_asked`) when there is nobody to say yes to.
+    Raises Conflict (`text_changed` when the text has changed since; `nobody_asked` when there is nobody to say yes to;
+    `capacity_lacking`; `record_unreadable`), Invalid when a choice names nobody asked for.
     """
-    consent, before = _locked(consent)
-    if before.state == State.ACTIVE and not before.asked:
+    consent, before = lock(consent)
+    terms, active = before.terms, before.state == State.ACTIVE
+    if active and not terms.asked:
         return consent  # given already
-    _same_text(before, shown)
-    chosen = _chosen(grants_of(before.asked), people)
-    in_force = grants_of(before.grants) if before.state == State.ACTIVE else []
-    if not chosen and not in_force:
+    _same_text(before, answer.shown)
+    in_force = terms.grants if active else ()
+    yes = _union(in_force, chosen(terms.asked, answer.choices))
+    if not yes:
         raise Conflict(code="nobody_asked")
-    active = before.state == State.ACTIVE
+    _able(before)
     change = Change(
-        act=Act.CHANGED if active else Act.GIVEN,
+        act=Act.CHANGED if active else Act.RENEWED if before.state == State.EXPIRED else Act.GIVEN,
         state=State.ACTIVE,
-        grants=_union(in_force, chosen),
-        remark=remark,
-        valid_from=before.valid_from if active else now(),
-        valid_to=before.valid_to,  # the end that the text names
+        # Never before it was recorded, whatever a paper says.
+        terms=_with(terms, answer, grants=yes, asked=(), valid_from=terms.valid_from if active else now()),
+        remark=answer.remark,
         shown=before,
     )
-    return _answer(consent, change, acting)
+    return answered(consent, change, acting, before, recorded)
 
 
 @transaction.atomic
-def change(
-    *, acting: Acting, consent: Consent, people: Sequence[UUID] | None = None, shown: str = "", remark: str = ""
-) -> Consent:
-    """Narrow or extend a consent in force. `people` is everybody who may take part from now on; without it, those who
-    are waiting are added.
+def change(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded: Recorded | None = None) -> Consent:
+    """Narrow or extend a consent in force. `choices` is everybody who may take part from now on; without it, those who
+    are waiting are added, unless it is only the end, the content or excluded units that change.
 
-    Raises Conflict (`not_active`, `text_changed`), Invalid when `people` names somebody nobody has proposed.
+    Raises Conflict (`not_active`, `text_changed`, `nobody_left`, `capacity_lacking`, `record_unreadable`), Invalid.
     """
-    consent, before = _locked(consent)
+    consent, before = lock(consent)
+    terms = before.terms
     if before.state != State.ACTIVE:
         raise Conflict(code="not_active")
-    _same_text(before, shown)
-    known = _union(grants_of(before.grants), grants_of(before.asked))
-    chosen = _chosen(known, people)
-    if not chosen:
+    _same_text(before, answer.shown)
+    other = answer.until is not None or answer.excluded_units is not None or answer.content is not None
+    as_it_is = answer.choices is None and other
+    left = terms.grants if as_it_is else chosen(_union(terms.grants, terms.asked), answer.choices)
+    if not left:
         raise Conflict(code="nobody_left")
-    result = Change(
-        act=Act.CHANGED,
-        state=State.ACTIVE,
-        grants=chosen,
-        remark=remark,
-        valid_from=before.valid_from,
-        valid_to=before.valid_to,
-        shown=before,
-    )
-    return _answer(consent, result, acting)
+    new = _with(terms, answer, grants=left, asked=terms.asked if as_it_is else ())
+    if widens(new, terms, now()):
+        _able(before)
+    result = Change(Act.CHANGED, State.ACTIVE, new, remark=answer.remark, shown=before)
+    return answered(consent, result, acting, before, recorded)
 
 
 @transaction.atomic
-def decline(*, acting: Acting, consent: Consent, remark: str = "") -> Consent:
+def decline(*, acting: Acting, consent: Consent, remark: str = "", recorded: Recorded | None = None) -> Consent:
     """No to what is asked. What is in force already stays; saying no costs no help (L1), and a later yes is open."""
-    consent, before = _locked(consent)
-    if before.state == State.DECLINED or not before.asked:
+    consent, before = lock(consent)
+    terms = before.terms
+    if before.state == State.DECLINED or not terms.asked:
         return consent
     active = before.state == State.ACTIVE
-    result = Change(
-        act=Act.DECLINED,
-        state=State.ACTIVE if active else State.DECLINED,
-        grants=grants_of(before.grants) if active else (),
-        asked=() if active else grants_of(before.asked),
-        remark=remark,
-        valid_from=before.valid_from if active else None,
-        valid_to=before.valid_to,
-        shown=before,
+    said_no = terms.model_copy(
+        update={
+            "grants": terms.grants if active else (),
+            "asked": () if active else terms.asked,
+            "valid_from": terms.valid_from if active else None,
+        }
     )
-    return _answer(consent, result, acting)
+    result = Change(Act.DECLINED, State.ACTIVE if active else State.DECLINED, said_no, remark=remark, shown=before)
+    return answered(consent, result, acting, before, recorded)
 
 
 @transaction.atomic
-def withdraw(*, acting: Acting, consent: Consent, remark: str = "") -> Consent:
-    """Sharing stops with this commit (law 5); care does not (M4). A later yes, to the same people by name, is open."""
-    consent, before = _locked(consent)
+def withdraw(*, acting: Acting, consent: Consent, remark: str = "", recorded: Recorded | None = None) -> Consent:
+    """Sharing stops with this commit (law 5); care does not (M4): a named clinician gets the task to offer a call. A
+    later yes, to the same people by name, is open.
+
+    Raises Conflict (`nothing_to_withdraw`) for a patient's exclusions, which are lifted one by one.
+    """
+    if consent.form == Form.EXCLUSIONS:
+        raise Conflict(code="nothing_to_withdraw")
+    consent, before = lock(consent)
     if before.state == State.WITHDRAWN:
         return consent
-    return _withdraw(consent, _union(grants_of(before.grants), grants_of(before.asked)), acting, remark)
+    again = _union(before.terms.grants, before.terms.asked)
+    return _withdraw(consent, before, again, acting, remark, recorded)
 
 
-def _withdraw(consent: Consent, again: Sequence[Grant], acting: Acting, remark: str = "") -> Consent:
-    """`again` is whom a later yes would mean; the new text names them."""
-    result = Change(
-        act=Act.WITHDRAWN, state=State.WITHDRAWN, grants=(), asked=again, remark=remark, valid_to=end_of(now())
-    )
-    return _answer(consent, result, acting)
+@transaction.atomic
+def renew(*, acting: Acting, consent: Consent, shown: str, remark: str = "") -> Consent:
+    """Yes to a new end, before the old one has come; to nobody else: for who waits the question is put again, in words
+    that name the new end. `shown` is the digest of `renewal`'s text.
+
+    Raises Conflict (`not_active`, `text_changed`, `capacity_lacking`, `record_unreadable`).
+    """
+    consent, before = lock(consent)
+    if before.state != State.ACTIVE or consent.form == Form.EXCLUSIONS:
+        raise Conflict(code="not_active")
+    terms = _renewed(consent, before)
+    text = offer(consent, terms)
+    if shown and shown != text.sha256:
+        raise Conflict(code="text_changed")
+    _able(before)
+    answered(consent, Change(Act.RENEWED, State.ACTIVE, terms, remark, text=text), acting, before, None)
+    if before.terms.asked:
+        waiting = terms.model_copy(update={"asked": before.terms.asked})
+        again = write(consent, Change(Act.REQUESTED, State.ACTIVE, waiting), None, newest(consent))
+        if consent.room_id is not None:
+            ROOM_EFFECTS().asked(consent, again, SYSTEM)
+    return consent
+
+
+def renewal(consent: Consent) -> forms.Exact:
+    """The text that `renew` says yes to: the same people, and the end that a yes today would give.
+
+    Raises Conflict (`not_active`, `record_unreadable`).
+    """
+    before = newest(consent)
+    if before.state != State.ACTIVE or consent.form == Form.EXCLUSIONS:
+        raise Conflict(code="not_active")
+    return offer(consent, _renewed(consent, before))
 
 
 @transaction.atomic
@@ -182,172 +231,135 @@ def leave_out(*, acting: Acting, room_id: UUID, person_id: UUID) -> None:
     found = Consent.objects.filter(room_id=room_id).first()
     if found is None:
         return
-    consent, before = _locked(found)
+    consent, before = lock(found)
+    terms = before.terms
     by_patient = acting.patient is not None and acting.patient.id == consent.patient_id
-    grants = [one for one in grants_of(before.grants) if not by_patient or one.person_id != person_id]
-    asked = [one for one in grants_of(before.asked) if one.person_id != person_id]
-    if len(grants) == len(before.grants) and len(asked) == len(before.asked):
+    grants = tuple(one for one in terms.grants if not by_patient or one.person != person_id)
+    asked = tuple(one for one in terms.asked if one.person != person_id)
+    if len(grants) == len(terms.grants) and len(asked) == len(terms.asked):
         return
     if before.state == State.ACTIVE and not grants:
-        _withdraw(consent, asked, acting)
+        _withdraw(consent, before, asked, acting)
         return
-    result = Change(
-        act=Act.CHANGED,
-        state=State(before.state),
-        grants=grants,
-        asked=asked,
-        valid_from=before.valid_from,
-        valid_to=before.valid_to,
-    )
-    _answer(consent, result, acting)
+    left = terms.model_copy(update={"grants": grants, "asked": asked})
+    answered(consent, Change(Act.CHANGED, State(before.state), left), acting, before, None)
 
 
 @transaction.atomic
 def expire(*, consent: Consent) -> bool:
     """Its end has come: sharing ends as with a withdrawal, and the same people are asked for again. Returns whether it
     had; nobody acts but the clock (law 10)."""
-    _, _before, expired = _lock(consent)
-    return expired
+    held = _hold(consent)
+    return _run_out(held, newest(held))
 
 
-def newest(consent: Consent) -> ConsentVersion:
-    return ConsentVersion.objects.get(consent=consent, number=consent.version)
-
-
-def end_of(given_at: datetime, form_id: str = "room") -> datetime:
-    """When a consent offered at `given_at` ends: the form's number of months later, same wall-clock day in UTC."""
-    month = given_at.month - 1 + int(forms.form(form_id)["months"])
-    year, month = given_at.year + month // 12, month % 12 + 1
-    return given_at.replace(year=year, month=month, day=min(given_at.day, calendar.monthrange(year, month)[1]))
-
-
-def names_of(grants: Sequence[Grant]) -> list[str]:
-    """One line for each person who is asked about: name, role, unit, controller. Staff names are not content."""
-    people = [grant.person_id for grant in grants if grant.person_id]
-    at_work = Engagement.objects.filter(user_id__in=people).select_related("user", "unit__controller")
-    lines = {}
-    for one in at_work.order_by("valid_from"):
-        lines[(one.user_id, one.unit_id)] = f"{one.user.name}, {one.role}, {one.unit.name} ({one.unit.controller.name})"
-    return sorted(line for key, line in lines.items() if key in {(g.person_id, g.unit_id) for g in grants})
-
-
-def _answer(consent: Consent, change: Change, acting: Acting | None) -> Consent:
-    version = _write(consent, change, acting)
-    ROOM_EFFECTS().access_changed(consent, version, acting.actor if acting is not None else SYSTEM)
-    return consent
-
-
-def _basis(consent: Consent, change: Change, acting: Acting | None) -> str:
-    """Why the act was allowed: the patient's own, the clock's, a member's, or of whoever has a relation and asks."""
-    if acting is None:
-        return "period"
-    if acting.patient is not None and acting.patient.id == consent.patient_id:
-        return "self"
-    return "consent" if acting.user.id in {grant.person_id for grant in change.grants} else "relation"
-
-
-def _write(consent: Consent, change: Change, acting: Acting | None) -> ConsentVersion:
-    """One immutable version and its audit event; `acting` None is the clock."""
-    patient = consent.patient
-    version_id, number = new_id(), consent.version + 1
-    text = _text(consent, change)
-    consent.version, consent.state = number, change.state
-    consent.save(force_insert=number == 1)
-    version = ConsentVersion.objects.create(
-        id=version_id,
-        consent=consent,
-        number=number,
-        act=change.act,
-        state=change.state,
-        grants=stored(change.grants),
-        asked=stored(change.asked),
-        purpose=consent.purpose,
-        valid_from=change.valid_from,
-        valid_to=change.valid_to,
-        method=acting.actor.sign_in if acting is not None else "clock",
-        acted_by=acting.user if acting is not None else None,
-        form=text.form,
-        form_version=text.version,
-        language=text.language,
-        text_sha256=text.sha256,
-        text_sealed=vault.seal(patient.key, text.exact, place=TEXT, row=version_id),
-        remark_sealed=vault.seal(patient.key, change.remark, place="consent_version.remark", row=version_id)
-        if change.remark
-        else None,
-    )
-    record(
-        Entry(
-            type=f"consent.{change.act}",
-            actor=acting.actor if acting is not None else SYSTEM,
-            subject_id=consent.patient_id,
-            room_id=consent.room_id,
-            object_id=consent.id,
-            purpose=consent.purpose,
-            basis=_basis(consent, change, acting),
-            record_ids=(version_id,),
-            detail={"version": number, "grants": version.grants, "asked": version.asked},
-        )
-    )
-    return version
-
-
-def _text(consent: Consent, change: Change) -> forms.Exact:
-    """The bytes that were answered or, for an offer, those that the patient will be shown."""
-    shown = change.shown
-    if shown is not None:
-        exact = vault.unseal(bytes(shown.text_sealed), place=TEXT, row=shown.id)
-        return forms.Exact(shown.form, shown.form_version, shown.language, exact)
-    return forms.render(
-        form_id="room",
-        language=consent.patient.language,
-        names=names_of([*change.grants, *change.asked]),
-        purpose=consent.purpose,
-        until=change.valid_to,
-    )
-
-
-def _locked(consent: Consent) -> tuple[Consent, ConsentVersion]:
-    """The consent's row, locked for this transaction, and what is in force now."""
-    held, before, _ = _lock(consent)
+def lock(consent: Consent) -> tuple[Consent, Document]:
+    """The consent's row, locked for this transaction, and what is in force now. Raises Conflict
+    (`record_unreadable`)."""
+    held = _hold(consent)
+    before = newest(held)
+    if _run_out(held, before):
+        before = newest(held)
     return held, before
 
 
-def _lock(consent: Consent) -> tuple[Consent, ConsentVersion, bool]:
+def answered(
+    consent: Consent, change: Change, acting: Acting | None, before: Document, recorded: Recorded | None
+) -> Consent:
+    """Write an answer and let it take effect."""
+    if recorded is not None:
+        change = change.recorded(recorded.method, recorded.grantor, recorded.given_at, recorded.minute)
+    document = write(consent, change, acting, before)
     if consent.room_id is not None:
-        ROOM_EFFECTS().lock(consent.room_id)
-    held = Consent.objects.select_for_update(of=("self",)).select_related("patient").get(id=consent.id)
-    expired = _run_out(held)
-    return held, newest(held), expired
+        ROOM_EFFECTS().access_changed(consent, document, acting.actor if acting is not None else SYSTEM)
+    return consent
 
 
-def _run_out(held: Consent) -> bool:
+def _withdraw(
+    consent: Consent,
+    before: Document,
+    again: Sequence[GrantPart],
+    acting: Acting,
+    remark: str = "",
+    recorded: Recorded | None = None,
+) -> Consent:
+    """`again` is whom a later yes would mean; the new text names them, but nobody who is excluded."""
+    was_shared = before.state == State.ACTIVE
+    members = ROOM_EFFECTS().members(consent.room_id) if consent.room_id is not None and was_shared else ()
+    terms = _over(consent, before, again)
+    answered(consent, Change(Act.WITHDRAWN, State.WITHDRAWN, terms, remark), acting, before, recorded)
+    if was_shared:
+        care.offer_call(consent, members, acting.actor)
+    return consent
+
+
+def _run_out(held: Consent, before: Document) -> bool:
     """Put on record that a consent's end has come, if it has, before anything else is done with it."""
-    before = newest(held)
-    if before.state != State.ACTIVE or before.valid_to is None or before.valid_to > now():
+    end = before.terms.valid_to
+    if before.state != State.ACTIVE or end is None or end > now():
         return False
-    again = _union(grants_of(before.grants), grants_of(before.asked))
-    offer = Change(act=Act.EXPIRED, state=State.EXPIRED, grants=(), asked=again, valid_to=end_of(now()))
-    _answer(held, offer, None)
+    again = _union(before.terms.grants, before.terms.asked)
+    answered(held, Change(Act.EXPIRED, State.EXPIRED, _over(held, before, again)), None, before, None)
     return True
 
 
-def _chosen(known: Sequence[Grant], people: Sequence[UUID] | None) -> list[Grant]:
-    if people is None:
-        return list(known)
-    strangers: list[FieldError] = [
-        {"field": f"grantees.{index}", "code": "not_proposed", "detail": _("This person has not been proposed.")}
-        for index, person in enumerate(people)
-        if person not in {grant.person_id for grant in known}
-    ]
-    if strangers:
-        raise Invalid(errors=strangers)
-    return [grant for grant in known if grant.person_id in set(people)]
+def _over(consent: Consent, before: Document, again: Sequence[GrantPart]) -> Terms:
+    """Nothing in force; `again` to be said yes to. Excluded units stay: a deny outlives what it was a part of."""
+    excluded = excluded_people(consent.patient_id)
+    return before.terms.model_copy(
+        update={
+            "grants": (),
+            "asked": tuple(one for one in again if one.person not in excluded),
+            "valid_from": None,
+            "valid_to": end_of(now(), consent.form),
+            "content": Content(),
+        }
+    )
 
 
-def _same_text(version: ConsentVersion, shown: str) -> None:
-    if shown and shown != version.text_sha256:
+def _renewed(consent: Consent, before: Document) -> Terms:
+    return before.terms.model_copy(update={"asked": (), "valid_to": end_of(now(), consent.form)})
+
+
+def _with(terms: Terms, answer: Answer, **more: object) -> Terms:
+    """The terms as answered. Raises Invalid."""
+    narrowed: dict[str, object] = dict(more)
+    if answer.until is not None:
+        narrowed["valid_to"] = earlier_end(answer.until, terms.valid_to, now())
+    if answer.excluded_units is not None:
+        narrowed["excluded_units"] = chosen_units(answer.excluded_units)
+    if answer.content is not None:
+        narrowed["content"] = answer.content
+    return terms.model_copy(update=narrowed)
+
+
+def _existing(patient: Patient, room_id: UUID | None, form: Form) -> Consent | None:
+    """The patient's consent of this form, or the room's, locked."""
+    rows = Consent.objects.select_for_update(of=("self",)).select_related("patient")
+    if room_id is not None:
+        return rows.filter(room_id=room_id).first()
+    Patient.objects.select_for_update(no_key=True).get(
+        id=patient.id
+    )  # two who ask first at once: one waits for the other
+    return rows.filter(patient=patient, form=form, room_id=None).first()
+
+
+def _hold(consent: Consent) -> Consent:
+    if consent.room_id is not None:
+        ROOM_EFFECTS().lock(consent.room_id)
+    return Consent.objects.select_for_update(of=("self",)).select_related("patient").get(id=consent.id)
+
+
+def _same_text(version: Document, shown: str) -> None:
+    if shown and shown != version.text.sha256:
         raise Conflict(code="text_changed")
 
 
-def _union(one: Sequence[Grant], other: Sequence[Grant]) -> list[Grant]:
-    return list(dict.fromkeys([*one, *other]))
+def _able(before: Document) -> None:
+    """Somebody assessed to lack capacity to consent may always narrow and withdraw, and not widen (§ 4-3)."""
+    if before.competence is not None and before.competence.result == "lacking":
+        raise Conflict(code="capacity_lacking")
+
+
+def _union(one: Sequence[GrantPart], other: Sequence[GrantPart]) -> tuple[GrantPart, ...]:
+    return tuple(dict.fromkeys([*one, *other]))

@@ -183,7 +183,7 @@ class Gateway:
                 follow = socket.follows.get(room)
                 if follow is None:
                     socket.push(frames.error("not_found", str(room)))
-                elif seq > follow.cursor:
+                elif follow.permit.ahead(seq, follow.cursor):
                     socket.push(frames.error("cursor_ahead", str(room)))
                 else:
                     hub.pulse.mark(follow, frame)

@@ -34,6 +34,7 @@ ERROR_CODES = (
     "invalid",
     "nobody_here",
     "not_found",
+    "read_only",
     "txn_id_reused",
     "unavailable",
     "unknown_type",

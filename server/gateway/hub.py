@@ -119,8 +119,8 @@ class Hub:
 
     def typing(self, follow: Follow) -> None:
         """Somebody types; told to those here whose permit is of the newest epoch this process knows of. The only hint
-        that is itself passed on (law 4)."""
-        if not self._newest_epoch(follow):
+        that is itself passed on (law 4). Who may only read writes nothing, and is not shown."""
+        if follow.permit.read_only or not self._newest_epoch(follow):
             return
         user = follow.socket.user_id
         self.tell([Hint("typing", str(follow.permit.room_id), user=str(user))])

@@ -15,7 +15,7 @@ from server.gateway import frames
 from server.people.actors import Acting, acting_in
 from server.people.authentication import authenticate_token, live_sessions
 from server.people.models import Session
-from server.rooms import marks, permits, timeline
+from server.rooms import emergency, marks, permits, timeline
 from server.rooms.access import fits
 from server.rooms.models import Member, Room
 from server.rooms.permits import Permit, entry
@@ -30,7 +30,8 @@ TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class OpenedRoom:
-    """A room as a socket enters it: the permit, the frames it missed, and where it stands after them."""
+    """A room as a socket enters it: the permit, the head as its holder is shown it, the frames it missed, and where it
+    stands after them."""
 
     permit: Permit
     head: int
@@ -80,11 +81,15 @@ def _record_refused(actor: Actor, room_ids: Sequence[UUID]) -> None:
 
 
 def my_rooms(acting: Acting) -> list[UUID]:
-    """Rooms joined by whoever acts, for the engagement acted for."""
+    """Rooms joined by whoever acts, for the engagement acted for, and those they have emergency access to for it."""
     at_work = Q(engagement=acting.engagement) if acting.engagement is not None else Q()
     own = Q(engagement=None)
     mine = Member.objects.filter(at_work | own if at_work else own, user_id=acting.user.id, state=Member.State.JOINED)
-    return list(mine.values_list("room_id", flat=True))
+    listed = Q(id__in=mine.values("room_id"))
+    if acting.engagement is not None:
+        accesses = emergency.open_now().filter(user_id=acting.user.id, engagement=acting.engagement)
+        listed |= Q(id__in=accesses.values("room_id"))
+    return list(Room.objects.filter(listed).values_list("id", flat=True))
 
 
 def enter(
@@ -93,7 +98,7 @@ def enter(
     """Enter rooms: permit, missed events and the audit `follow`, in one settled view per room. A room without a cursor
     is entered at its head or, when `joining`, where the newest interval of what may be seen begins.
 
-    A room whose access changes between the permit and the read is decided again.
+    A room whose access changes, or ends, between the permit and the read is decided again.
     """
     waiting, entered = list(room_ids), []
     for _ in range(TRIES):
@@ -105,8 +110,9 @@ def enter(
             cursors = {permit.room_id: permit.spans[-1][0] - 1 for permit in mine}
         wants = _affordable([_want(permit, cursors) for permit in mine])
         chunks = timeline.read(wants)
-        settled = [permit for permit in mine if chunks[permit.room_id].epoch == permit.epoch]
-        waiting = [permit.room_id for permit in mine if chunks[permit.room_id].epoch != permit.epoch]
+        holds = {one.room_id: one.holds(chunks[one.room_id].epoch, chunks[one.room_id].at) for one in mine}
+        settled = [permit for permit in mine if holds[permit.room_id]]
+        waiting = [room_id for room_id, good in holds.items() if not good]
         _follow(acting.actor, settled, "room.followed")
         asked = {want.room_id: want for want in wants}
         entered += [
@@ -138,15 +144,16 @@ def _affordable(wants: list[Want]) -> list[Want]:
 
 
 def _opened(permit: Permit, chunk: Chunk, want: Want, cursor: int | None) -> OpenedRoom:
+    head = permit.newest(chunk.head)
+    if cursor is not None and permit.ahead(cursor, chunk.head):
+        return OpenedRoom(permit, head, chunk.head, cursor_ahead=True)
     if want.limit == 0:
-        return OpenedRoom(permit, chunk.head, chunk.head, limited_from=cursor)
+        return OpenedRoom(permit, head, chunk.head, limited_from=cursor)
     if cursor is None or cursor >= permit.head:
-        ahead = cursor is not None and cursor > chunk.head
-        at = chunk.head if cursor is None or ahead else cursor
-        return OpenedRoom(permit, chunk.head, at, cursor_ahead=ahead)
+        return OpenedRoom(permit, head, chunk.head if cursor is None else cursor)
     missed = tuple(frames.event(one.view(permit.room_id)) for one in chunk.events if permit.sees(one.seq, one.about))
     full = len(chunk.events) == want.limit
-    return OpenedRoom(permit, chunk.head, chunk.events[-1].seq if full else chunk.head, missed=missed)
+    return OpenedRoom(permit, head, chunk.events[-1].seq if full else chunk.head, missed=missed)
 
 
 def _follow(actor: Actor, permits_: Iterable[Permit], type_: str) -> None:
@@ -232,14 +239,15 @@ class Standing:
 
 
 def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
-    """Sessions and memberships again, so that even a lost last hint heals (law 4); two or three statements."""
+    """Sessions, memberships and emergency access again, so that even a lost last hint heals (law 4); two or three
+    statements."""
     live = {sid: session.engagement_id for sid, session in live_sessions(list(sids)).items()}
     gone = [sid for sid in sids if sid not in live]
     closed = Session.objects.filter(sid__in=gone, user__is_active=False).values_list("sid", flat=True) if gone else []
-    rows = Member.objects.filter(user_id__in=users, state=Member.State.JOINED).values_list(
-        "user_id", "engagement_id", "room_id", "room__head", "room__access_epoch"
-    )
+    told = ("user_id", "engagement_id", "room_id", "room__head", "room__access_epoch")
+    members = Member.objects.filter(user_id__in=users, state=Member.State.JOINED).values_list(*told)
+    accesses = emergency.open_now().filter(user_id__in=users).values_list(*told)
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]] = {}
-    for user, engagement, room, head, epoch in rows:
+    for user, engagement, room, head, epoch in members.union(accesses, all=True):
         rooms.setdefault((user, engagement), {})[room] = (head, epoch)
     return Standing(now(), live, frozenset(closed), rooms)

@@ -13,6 +13,7 @@ from server.gateway.jobs import Standing
 from server.gateway.socket import Follow, Socket
 from server.rooms import marks
 from server.rooms.marks import Mark, Receipt, RoomReceipts
+from server.rooms.permits import Permit
 
 if TYPE_CHECKING:
     from server.gateway.hub import Hub
@@ -35,8 +36,10 @@ class Pulse:
     # --- marks and receipts ----------------------------------------------------------------------------
 
     def mark(self, follow: Follow, frame: MarkFrame) -> None:
-        """Remember how far a member has come; written within a second."""
+        """Remember how far a member has come; written within a second. Emergency access makes no member: no mark."""
         permit = follow.permit
+        if permit.basis == "emergency":
+            return
         before = self._marks.get(permit.member_id)
         delivered, read = (before.delivered, before.read) if before else (0, 0)
         if frame.read:
@@ -48,10 +51,10 @@ class Pulse:
         if room_id in self._hub.rooms:
             self._moved.add(room_id)
 
-    def begun(self, room_id: UUID, found: RoomReceipts | None, epoch: int) -> list[Receipt]:
+    def begun(self, room_id: UUID, found: RoomReceipts | None, permit: Permit) -> list[Receipt]:
         """What to tell a socket that has just entered: what its own view found or, where that has moved since, what the
-        others here were told. Without a view under its permit's `epoch`, everybody is told anew within a second."""
-        if found is None or found.epoch != epoch:
+        others here were told. Without a view that its permit holds for, everybody is told anew within a second."""
+        if found is None or not permit.holds(found.epoch, found.at):
             self._told.pop(room_id, None)
             self._moved.add(room_id)
             return []
@@ -105,7 +108,8 @@ class Pulse:
 
     def _spread(self, room_id: UUID, found: RoomReceipts) -> None:
         follows = self._hub.rooms.get(room_id, ())
-        if any(follow.permit.epoch < found.epoch for follow in follows):  # access has changed: decide that first
+        # Access has changed, or ended: decide that first.
+        if any(follow.permit.epoch < found.epoch or follow.permit.over(found.at) for follow in follows):
             self._hub.dirty(room_id)
             self._moved.add(room_id)
             return
@@ -169,7 +173,9 @@ class Pulse:
                 await self._open(socket, sorted(missing))
             finally:
                 socket.entering -= missing
-        return {room_id: mine[room_id][0] for room_id in socket.follows if room_id in mine}
+        return {
+            room_id: _shown(follow, *mine[room_id]) for room_id, follow in socket.follows.items() if room_id in mine
+        }
 
     async def _open(self, socket: Socket, room_ids: list[UUID]) -> None:
         """Rooms that have become this person's while the socket was open: told, then followed from the joining on."""
@@ -196,8 +202,14 @@ def begin(hub: "Hub", socket: Socket, room: jobs.OpenedRoom, receipts: RoomRecei
         socket.push(frame, room_id)
     hub.enter(socket, room)
     if room_id in socket.follows:
-        for one in hub.pulse.begun(room_id, receipts, room.permit.epoch):
+        for one in hub.pulse.begun(room_id, receipts, room.permit):
             socket.push(frames.receipt(room_id, one.user_id, one.delivered, one.read), room_id)
+
+
+def _shown(follow: Follow, head: int, epoch: int) -> int:
+    """The head as the follow's holder is shown it. Nothing is of what came after a change of access that is not decided
+    yet: the next heartbeat has it."""
+    return follow.permit.newest(head if follow.permit.epoch == epoch else min(head, follow.cursor))
 
 
 def _newest(one: Receipt, other: Receipt) -> Receipt:

@@ -6,8 +6,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error
 
-from server.operate.preflight import production_faults
+from server.operate.preflight import choice_faults, production_faults
 
 
 def production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [Error(fault, id="operate.E001") for fault in production_faults()]
+    return [Error(fault, id="operate.E001") for fault in [*choice_faults(), *production_faults()]]

@@ -20,11 +20,13 @@ from server.common.clock import now
 from server.common.errors import Forbidden
 from server.common.ids import new_id
 from server.common.sql import rfc3339
-from server.consent import forms
+from server.consent import forms, versions
 from server.consent.actions import end_of
 from server.consent.decide import Grant
-from server.consent.models import Act, Consent, ConsentVersion, State
-from server.consent.records import stored
+from server.consent.document import Grantor, Method, Terms
+from server.consent.models import Act, Consent, State, Version
+from server.consent.records import parts_of
+from server.consent.versions import Change
 from server.people.actions import register_agreement, register_controller, register_unit
 from server.people.actors import actor_for
 from server.people.crowd import bulk_patients, bulk_sessions, bulk_staff
@@ -157,7 +159,7 @@ def _insert(drafts: Sequence["_Draft"]) -> None:
     Member.objects.bulk_create([member for draft in drafts for member in draft.members])
     Span.objects.bulk_create([span for draft in drafts for span in draft.spans])
     Consent.objects.bulk_create([draft.consent for draft in drafts])
-    ConsentVersion.objects.bulk_create([version for draft in drafts for version in draft.versions])
+    Version.objects.bulk_create([version for draft in drafts for version in draft.versions])
     rows = [
         timeline.row_of(draft.room.id, draft.room.key, event, seq)
         for draft in drafts
@@ -184,11 +186,11 @@ class _Draft:
             opened_by=team[0].user,
             key=vault.create_key(scope="room", owner=room_id),
         )
-        self.consent = Consent(patient=patient, room_id=room_id, purpose=PURPOSE, state=State.ACTIVE, version=2)
+        self.consent = Consent(patient=patient, room_id=room_id, purpose=PURPOSE, state=State.ACTIVE, version=0)
         self.members: list[Member] = []
         self.spans: list[Span] = []
         self.events: list[NewEvent] = []
-        self.versions: list[ConsentVersion] = []
+        self.versions: list[Version] = []
         self.entries: list[Entry] = []
         self._open()
         self._propose()
@@ -235,7 +237,8 @@ class _Draft:
     def _consent(self, act: Act) -> None:
         given = act == Act.GIVEN
         actor, basis = (self.subject, "self") if given else (self.opener, "relation")
-        grants = stored(Grant(unit_id=one.unit_id, person_id=one.user_id) for one in self.team)
+        units = {one.unit_id: one.unit for one in self.team}
+        people = parts_of([Grant(unit_id=one.unit_id, person_id=one.user_id) for one in self.team], units)
         end = end_of(self.at)
         text = forms.render(
             form_id="room",
@@ -246,37 +249,33 @@ class _Draft:
             purpose=PURPOSE,
             until=end,
         )
-        version_id = new_id()
-        version = ConsentVersion(
-            id=version_id,
-            consent=self.consent,
-            number=2 if given else 1,
+        change = Change(
             act=act,
             state=State.ACTIVE if given else State.REQUESTED,
-            grants=grants if given else [],
-            asked=[] if given else grants,
-            purpose=PURPOSE,
-            valid_from=self.at if given else None,
-            valid_to=end,
-            method=SIGN_IN,
-            acted_by=self.patient.user if given else self.team[0].user,
-            form=text.form,
-            form_version=text.version,
-            language=text.language,
-            text_sha256=text.sha256,
-            text_sealed=vault.seal(self.patient.key, text.exact, place="consent_version.text", row=version_id),
+            terms=Terms(
+                purpose=PURPOSE,
+                categories=tuple(forms.form("room").categories),
+                grants=people if given else (),
+                asked=() if given else people,
+                valid_from=self.at if given else None,
+                valid_to=end,
+            ),
+            method=Method(kind="sign_in", sign_in=SIGN_IN, level=0),
+            grantor=Grantor(user=self.patient.user_id) if given else None,
         )
-        self.versions.append(version)
+        new = versions.draft(
+            self.consent, change, actor=actor, basis=basis, before=None, text=text, units=units, at=self.at
+        )
+        self.versions.append(new.row)
+        self.entries.append(new.entry)
         facts = {
             "consent": str(self.consent.id),
             "act": act,
-            "state": version.state,
-            "version": version.number,
+            "state": new.document.state,
+            "version": new.document.number,
             "until": rfc3339(end),
         }
         self.events.append(NewEvent(EventType.CONSENT, actor.user_id, facts=facts))
-        detail = {"version": version.number, "grants": version.grants, "asked": version.asked}
-        self._record(f"consent.{act}", actor, self.consent.id, basis, records=(version_id,), detail=detail)
 
     def _join(self) -> None:
         for member, one in zip(self.members[1:], self.team, strict=True):

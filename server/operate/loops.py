@@ -11,6 +11,7 @@ from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
 from server.people import worker as people
+from server.rooms import worker as rooms
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ class Loop:
 LOOPS = (
     Loop("people", people.tick, 2.0),
     Loop("consent", consent.tick, 1.0),
+    Loop("rooms", rooms.tick, 1.0),
     Loop("idempotency", idempotency.forget_old, 600.0),
 )
 

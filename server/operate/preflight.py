@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from server.consent import forms
 from server.vault.actions import startup_check
 
 INSECURE = "demo-only"
@@ -39,6 +40,19 @@ def port_fault(host: str, port: int) -> str | None:
             return f"port {port} on {host} is taken. Set PORT to another, or stop what listens there."
         return f"cannot listen on {host}, port {port}: {error.strerror}."
     return None
+
+
+def choice_faults() -> list[str]:
+    """What the installation turns on must be something that the forms know: a misspelt code would turn on nothing."""
+    named = {
+        "CAPACITIES": (settings.ENV.capacities, forms.capacities()),
+        "STATUTORY_GROUNDS": (settings.ENV.statutory_grounds, forms.statutory_grounds()),
+    }
+    return [
+        f"{setting} names a code that is not known. Known: {', '.join(sorted(known))}."
+        for setting, (codes, known) in named.items()
+        if set(codes) - set(known)
+    ]
 
 
 def production_faults() -> list[str]:

@@ -100,6 +100,40 @@ def current_appointment(user_id: UUID, at: Moment = NOW) -> Officer | None:
     return rows.first()
 
 
+def leaders_of(engagement: Engagement) -> list[UUID]:
+    """Who is told what somebody did at work (L3): whoever leads the unit now; without any, whoever leads another unit
+    of the same controller; without any, its officers; never the person themself.
+
+    Users, those longest in place first, each once; one statement, or two. Empty when there is nobody else.
+    """
+    found = _leading(engagement)
+    own = [user_id for user_id, unit_id in found if unit_id == engagement.unit_id]
+    told = own or [user_id for user_id, _ in found]
+    if not told:
+        told = list(
+            Officer.objects.current()
+            .filter(user__is_active=True, controller__units=engagement.unit_id)
+            .exclude(user_id=engagement.user_id)
+            .order_by("valid_from", "id")
+            .values_list("user_id", flat=True)
+        )
+    return list(dict.fromkeys(told))
+
+
+def everybody_leading(engagement: Engagement) -> list[UUID]:
+    """Whoever leads any unit of the same controller now, but the person themself; each once; one statement."""
+    return list(dict.fromkeys(user_id for user_id, _ in _leading(engagement)))
+
+
+def _leading(engagement: Engagement) -> list[tuple[UUID, UUID]]:
+    """(user, unit), those longest in place first."""
+    rows = Engagement.objects.current().filter(
+        leads=True, user__is_active=True, unit__controller__units=engagement.unit_id
+    )
+    others = rows.exclude(user_id=engagement.user_id).order_by("valid_from", "id")
+    return list(others.values_list("user_id", "unit_id"))
+
+
 def patients_of(acting: Acting) -> QuerySet[Patient]:
     """Patients to whom the unit acted for has a current relation.
 

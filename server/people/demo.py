@@ -1,7 +1,8 @@
 """The demo town: invented agencies, personas and two synthetic patients (brief, «Who uses it»).
 
 The data are in `demo_town.json`. Organisation numbers begin with 3, as the synthetic ones of the national register do;
-the months of identity numbers are raised by 40.
+the months of identity numbers are raised by 40. The legal basis of each controller (GDPR articles and statute, L1) is
+demo data, invented to be plausible, and no advice: a lawyer confirms the real ones before production.
 """
 
 import json
@@ -63,6 +64,7 @@ def build_town() -> None:
                 unit=unit,
                 role=one["role"],
                 health_personnel=one["health_personnel"],
+                leads=one.get("leads", False),
                 valid_from=begun,
                 actor=SYSTEM,
             )
@@ -86,7 +88,7 @@ def _user(one: dict[str, Any], group: str) -> None:
 def _organisations(begun: datetime) -> None:
     for legal in town()["controllers"]:
         controller = Controller.objects.filter(org_number=legal["org_number"]).first() or actions.register_controller(
-            name=legal["name"], org_number=legal["org_number"], actor=SYSTEM
+            name=legal["name"], org_number=legal["org_number"], **legal["basis"], actor=SYSTEM
         )
         for one in legal["units"]:
             if Unit.objects.filter(org_number=one["org_number"]).exists():

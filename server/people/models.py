@@ -45,6 +45,25 @@ class Controller(Row):
 
     org_number = models.CharField(max_length=9, unique=True, validators=[nine_digits])
     name = models.CharField(max_length=200)
+    # Its own basis for processing what its staff write and read: a statute, and no patient's consent, which lifts the
+    # duty of confidentiality and is recorded apart (L1). Empty: not recorded yet.
+    article_6 = models.CharField(max_length=20, blank=True)
+    """GDPR article 6, for instance `6(1)(e)`."""
+    article_9 = models.CharField(max_length=20, blank=True)
+    """GDPR article 9, for instance `9(2)(h)`."""
+    statute = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(article_6="") | (Q(article_6__startswith="6(1)(") & ~Q(article_6__icontains="(a)")),
+                name="controller_article_6_never_consent",
+            ),
+            models.CheckConstraint(
+                condition=Q(article_9="") | (Q(article_9__startswith="9(2)(") & ~Q(article_9__icontains="(a)")),
+                name="controller_article_9_never_consent",
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -155,6 +174,8 @@ class Engagement(Period):
     role_folded = FoldedField(max_length=40, source="role")
     health_personnel = models.BooleanField(default=False)
     """Health personnel in the meaning of helsepersonelloven § 3; decides who may use emergency access (L3)."""
+    leads = models.BooleanField(default=False)
+    """Leads the unit: is told of emergency access at once (L3)."""
     effect_done_at = models.DateTimeField(null=True, blank=True)
 
     objects = PeriodQuerySet["Engagement"].as_manager()

@@ -3,16 +3,34 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from server.audit.models import AuditEvent
+from server.common.clock import now
+from server.duties.models import Duty
 from server.people.models import Unit
 from server.people.names import display_names
+from server.rooms import hidden
 
 
 def events_about(patient_id: UUID) -> QuerySet[AuditEvent]:
-    """Everything that concerns one patient; pages newest first. Served by the index `audit_subject`."""
-    return AuditEvent.objects.filter(subject_id=patient_id)
+    """Everything that concerns one patient; pages newest first. Served by the index `audit_subject`.
+
+    What would tell of emergency access before its time is left out until the patient is told (L3): all that the person
+    did about the patient from its beginning on, their search for the room before it, the access's own events, and those
+    of whoever was told of it or reviews it. Every such search is shown late (`hidden.LATER`), and everything else at
+    once: no row that the patient has read goes away again.
+    """
+    events = AuditEvent.objects.filter(subject_id=patient_id).exclude(_SEARCHED, at__gt=now() - hidden.LATER)
+    for access in hidden.kept_from(patient_id):
+        about = Duty.objects.filter(object_id=access.id).values("id")
+        since = Q(at__gte=access.begun_at) | (_SEARCHED & Q(at__gt=access.begun_at - hidden.LATER))
+        theirs = Q(actor_id=access.user_id) & since
+        events = events.exclude(theirs | Q(object_id=access.id) | Q(object_id__in=about))
+    return events
+
+
+_SEARCHED = Q(type="emergency_access.rooms_viewed") | Q(type="emergency_access.begun", outcome="refused")
 
 
 def lines(events: list[AuditEvent]) -> list[dict[str, Any]]:

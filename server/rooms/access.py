@@ -5,6 +5,7 @@ from uuid import UUID
 from server.common.errors import Forbidden, NotFound, Problem, Refusal
 from server.consent.models import Consent, State
 from server.people.actors import Acting
+from server.people.periods import DatabaseNow
 from server.rooms import permits
 from server.rooms.models import Member, Room
 from server.rooms.permits import Permit
@@ -26,9 +27,10 @@ def open_room(acting: Acting, room_id: UUID, *, act: str) -> Permit:
 def unchanged(permit: Permit) -> None:
     """Call after reading and before answering: what was read was read while the permit held (law 5b).
 
-    Raises StaleEpoch when access has changed since.
+    Raises StaleEpoch when access has changed since, or the permit's end has come.
     """
-    if not Room.objects.filter(id=permit.room_id, access_epoch=permit.epoch).exists():
+    seen = Room.objects.annotate(at=DatabaseNow()).values_list("access_epoch", "at").get(id=permit.room_id)
+    if not permit.holds(*seen):
         raise StaleEpoch
 
 

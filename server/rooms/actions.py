@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from server.audit.actions import record
-from server.audit.entry import Entry
+from server.audit.entry import Actor, Entry
 from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from server.common.hints import hint
 from server.common.ids import new_id
@@ -18,7 +18,7 @@ from server.consent.models import Consent
 from server.people.access import agreement_between, current_engagements, open_patient, require_staff
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
-from server.rooms import timeline
+from server.rooms import emergency, timeline
 from server.rooms.access import open_room
 from server.rooms.models import EventType, Member, Participation, Room, Span
 from server.rooms.settle import lock, settle
@@ -26,6 +26,7 @@ from server.rooms.timeline import NewEvent
 from server.vault import actions as vault
 
 MAX_MEMBERS = 50
+OUT = (Member.State.ENDED, Member.State.REMOVED)
 
 
 @transaction.atomic
@@ -110,7 +111,7 @@ def propose(*, acting: Acting, room_id: UUID, user_id: UUID) -> Member:
     basis = _basis(acting, room)
     mine = acting.engagement.unit.controller_id if basis == "relation" and acting.engagement else room.home_id
     engagement = _engaged([user_id], room, mine)[0]
-    known = Member.objects.filter(room=room, user_id=user_id).exclude(state=Member.State.REMOVED).first()
+    known = Member.objects.filter(room=room, user_id=user_id).exclude(state__in=OUT).first()
     member = known or _add_member(acting, room, engagement)
     if known is not None:
         _record(acting, room, "member.proposed", object_id=user_id, basis=basis)
@@ -140,7 +141,9 @@ def lock_room(acting: Acting, room_id: UUID, *, act: str) -> Room:
 
 def _not_open(acting: Acting, room_id: UUID, act: str) -> NotFound | None:
     try:
-        open_room(acting, room_id, act=act)
+        permit = open_room(acting, room_id, act=act)
+        if permit.basis == "emergency":  # it is no membership: nobody is proposed, taken out or asked for under it
+            return NotFound(refusal=Refusal(act, "read_only", room_id=room_id, subject_id=permit.patient_id))
     except Forbidden:
         return None  # asked for it and waits: may go on proposing
     except NotFound as problem:
@@ -174,14 +177,14 @@ def _engaged(people: Sequence[UUID], room: Room, controller_id: UUID) -> list[En
 
 def _add_member(acting: Acting, room: Room, engagement: Engagement) -> Member:
     known = Member.objects.filter(room=room, user_id=engagement.user_id).first()
-    if known is not None and (known.state != Member.State.REMOVED or known.is_patient):
+    if known is not None and (known.state not in OUT or known.is_patient):
         by_another = known.proposed_by_id != acting.user.id and engagement.user_id == acting.user.id
         if known.state == Member.State.PROPOSED and by_another:
             known.proposed_by = acting.user  # they have now asked themselves
             known.save(update_fields=["proposed_by"])
             _record(acting, room, "member.proposed", object_id=known.user_id, basis="relation")
         return known
-    if Member.objects.filter(room=room).exclude(state=Member.State.REMOVED).count() > MAX_MEMBERS:
+    if Member.objects.filter(room=room).exclude(state__in=OUT).count() > MAX_MEMBERS:
         raise Conflict(code="room_full")
     member = known or Member(room=room, user_id=engagement.user_id)
     member.engagement, member.state, member.proposed_by = engagement, Member.State.PROPOSED, acting.user
@@ -236,23 +239,36 @@ def remove(*, acting: Acting, room_id: UUID, member_id: UUID) -> None:
             code="not_yours_to_remove",
             refusal=Refusal("member.removed", "not_yours", room_id=room_id, subject_id=room.patient_id),
         )
-    was_in = member.state == Member.State.JOINED
-    member.state = Member.State.REMOVED
-    member.save(update_fields=["state"])
+    left = _out(member, acting.user.id)
     _record(acting, room, "member.removed", object_id=member.user_id, basis="self" if own_room else "membership")
-    left = []
-    if not was_in:
-        assert member.engagement is not None
-        facts = {
-            "user": str(member.user_id),
-            "unit": str(member.engagement.unit_id),
-            "role": member.engagement.role,
-            "reason": "removed",
-            "state": member.state,
-        }
-        left = [NewEvent(EventType.MEMBER_LEFT, acting.user.id, facts=facts)]
     settle(room, actor=acting.actor, first=left, reason="removed" if own_room else "left")
     consents.leave_out(acting=acting, room_id=room.id, person_id=member.user_id)
+
+
+def take_out(room: Room, person_id: UUID, actor: Actor) -> None:
+    """The patient has excluded somebody: they leave this room (locked) as if the patient had taken them out of it."""
+    emergency.end_of(room, person_id, actor=actor, reason="excluded")
+    member = Member.objects.select_related("engagement").filter(room=room, user_id=person_id).first()
+    if member is not None and not member.is_patient and member.state != Member.State.REMOVED:
+        settle(room, actor=actor, first=_out(member, room.patient.user_id), reason="removed", access_changed=True)
+
+
+def _out(member: Member, by: UUID | None) -> list[NewEvent]:
+    """Out of the room; the event that says so, unless settling will (for whoever was in), or none saw them there."""
+    was = member.state
+    member.state = Member.State.REMOVED
+    member.save(update_fields=["state"])
+    if was != Member.State.PROPOSED:
+        return []
+    assert member.engagement is not None
+    facts = {
+        "user": str(member.user_id),
+        "unit": str(member.engagement.unit_id),
+        "role": member.engagement.role,
+        "reason": "removed",
+        "state": member.state,
+    }
+    return [NewEvent(EventType.MEMBER_LEFT, by, facts=facts)]
 
 
 @transaction.atomic
@@ -308,6 +324,15 @@ def _record(
             detail=detail or {},
         )
     )
+
+
+def waits(*, acting: Acting, room_id: UUID) -> bool:
+    """Whether they have asked for the room and wait for the patient. Raises NotFound to strangers."""
+    try:
+        open_room(acting, room_id, act="answer.repeated")
+    except Forbidden:
+        return True
+    return False
 
 
 def recheck(*, acting: Acting, room_id: UUID) -> None:

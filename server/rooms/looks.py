@@ -22,11 +22,13 @@ MAX_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in `seq` order. `more` says that there are further ones in the direction asked for."""
+    """Events in `seq` order. `head` is the newest that the reader may see; `more` says that there are further ones in
+    the direction asked for, `ahead` that it began beyond the end."""
 
     events: list[Happened]
     head: int
     more: bool
+    ahead: bool
 
 
 def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None, limit: int) -> Page:
@@ -46,7 +48,7 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
             backwards=after is None,
         )
         chunk = timeline.read(within(want, permit))[room_id]
-        if chunk.epoch != permit.epoch or (permit.valid_until is not None and permit.valid_until <= chunk.at):
+        if not permit.holds(chunk.epoch, chunk.at):
             raise StaleEpoch
         seen = [event for event in chunk.events if permit.sees(event.seq, event.about)]
         more = len(seen) > limit
@@ -54,7 +56,8 @@ def look(*, acting: Acting, room_id: UUID, after: int | None, before: int | None
         with transaction.atomic():
             span = {"from": events[0].seq, "to": events[-1].seq} if events else {}
             record(entry(permit, acting.actor, "events.viewed", detail=span))
-        return Page(events, chunk.head, more)
+        ahead = after is not None and permit.ahead(after, chunk.head)
+        return Page(events, permit.newest(chunk.head), more, ahead)
 
     return decided_again(attempt)
 
@@ -108,7 +111,7 @@ def members(*, acting: Acting, room_id: UUID) -> list[Member]:
         permit = open_room(acting, room_id, act="members.viewed")
         found = list(
             Member.objects.filter(room_id=room_id)
-            .exclude(state=Member.State.REMOVED)
+            .filter(state__in=(Member.State.PROPOSED, Member.State.JOINED))
             .select_related("engagement__unit__controller", "user")
             .order_by("id")
         )
@@ -125,7 +128,7 @@ def receipts(*, acting: Acting, room_id: UUID) -> list[Receipt]:
     def attempt() -> list[Receipt]:
         permit = open_room(acting, room_id, act="receipts.viewed")
         found = marks.receipts([room_id])[room_id]
-        if found.epoch != permit.epoch:
+        if not permit.holds(found.epoch, found.at):
             raise StaleEpoch
         record_look(acting, permit, "receipts.viewed")
         return found.receipts

@@ -6,12 +6,14 @@ process is sent again by the client.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
 
+from server.common.clock import now_sql
 from server.common.hints import hint
-from server.common.sql import uuid_in, uuid_out
+from server.common.sql import time_out, uuid_in, uuid_out
 from server.rooms.models import Member
 
 
@@ -56,10 +58,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class RoomReceipts:
-    """The marks of everybody who takes part in a room, and the access epoch that the statement saw: they are for
-    permits of that epoch alone (law 5)."""
+    """The marks of everybody who takes part in a room, and the access epoch and the database's time that the statement
+    saw: they are for permits that hold then (law 5)."""
 
     epoch: int
+    at: datetime
     receipts: list[Receipt]
 
 
@@ -72,12 +75,12 @@ def receipts(room_ids: Iterable[UUID]) -> dict[UUID, RoomReceipts]:
     with connection.cursor() as cursor:
         places = ", ".join(["%s"] * len(wanted))
         cursor.execute(
-            'SELECT r.id, r.access_epoch, m.user_id, m.delivered, m."read" '  # noqa: S608 - placeholders only
+            f'SELECT r.id, r.access_epoch, {now_sql()}, m.user_id, m.delivered, m."read" '  # noqa: S608 - placeholders only
             "FROM rooms_member m JOIN rooms_room r ON r.id = m.room_id "
             f"WHERE r.id IN ({places}) AND m.state = %s",
             [*wanted, Member.State.JOINED],
         )
-        for room_id, epoch, user_id, delivered, read in cursor.fetchall():
-            here = found.setdefault(uuid_out(room_id), RoomReceipts(epoch, []))
+        for room_id, epoch, at, user_id, delivered, read in cursor.fetchall():
+            here = found.setdefault(uuid_out(room_id), RoomReceipts(epoch, time_out(at), []))
             here.receipts.append(Receipt(uuid_out(user_id), delivered, read))
     return found

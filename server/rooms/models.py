@@ -42,7 +42,10 @@ class Member(Row):
     class State(models.TextChoices):
         PROPOSED = "proposed"
         JOINED = "joined"
+        ENDED = "ended"
+        """Was in until access ended; in again as soon as it is permitted again."""
         REMOVED = "removed"
+        """Taken out, or left: has to be proposed again."""
 
     room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="members")
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
@@ -115,4 +118,51 @@ class RoomEvent(Row):
             models.UniqueConstraint(
                 fields=["room", "sender", "txn_id"], condition=Q(txn_id__isnull=False), name="event_room_sender_txn"
             ),
+        ]
+
+
+class EmergencyAccess(Row):
+    """One person's emergency access to one room (L3). It is no membership: it permits reading, until `until` or until
+    it is ended, and is judged beside the consents.
+
+    `document` is sealed as a consent's version is; afterwards only the end, and that the patient was told, are written.
+    `hidden` says that the patient is told at `tell_at` and not before; its reason is sealed like that of the access.
+    """
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="emergency_accesses")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    engagement = models.ForeignKey(Engagement, on_delete=models.PROTECT, related_name="+")
+    ground = models.CharField(max_length=40)
+    reason_sealed = models.BinaryField()
+    begun_at = models.DateTimeField()
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=30, blank=True)
+    hidden = models.BooleanField(default=False)
+    delay_reason_sealed = models.BinaryField(null=True)
+    tell_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+    document = models.TextField()
+    hash = models.CharField(max_length=64)
+    signature = models.BinaryField()
+    key = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["room", "user"], condition=Q(ended_at=None), name="emergency_access_one_open"
+            ),
+            models.CheckConstraint(condition=Q(until__gt=F("begun_at")), name="emergency_access_period"),
+            models.CheckConstraint(
+                condition=Q(ended_at=None, end_reason="") | (~Q(ended_at=None) & ~Q(end_reason="")),
+                name="emergency_access_ended_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(hidden=False) | Q(delay_reason_sealed__isnull=False), name="emergency_access_hidden_why"
+            ),
+        ]
+        indexes = [
+            # Serves every permit: who has emergency access to these rooms; and the worker: whose has run out.
+            models.Index(fields=["room", "until"], condition=Q(ended_at=None), name="emergency_access_open"),
+            models.Index(fields=["tell_at"], condition=Q(told_at=None), name="emergency_access_to_tell"),
         ]

@@ -1,6 +1,6 @@
 """What a person sees of their rooms: a page of them costs a fixed number of statements, however many rooms it has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,8 @@ from server.consent.models import Consent, State
 from server.people.actors import Acting
 from server.people.hours import next_attended
 from server.people.names import display_names
-from server.rooms import permits
+from server.people.periods import DatabaseNow
+from server.rooms import emergency, permits
 from server.rooms.access import fits
 from server.rooms.models import EventType, Member, Participation, Room, RoomEvent
 from server.rooms.permits import Permit
@@ -36,14 +37,19 @@ class RoomCard:
 
 
 def rooms_of(acting: Acting) -> QuerySet[Room]:
-    """Rooms this person may list: their own, those they are in, and those they asked for and wait."""
+    """Rooms this person may list: their own, those they are in, those they asked for and wait, and those they have
+    emergency access to."""
     visible = Q(state=Member.State.JOINED, engagement=None)
     if acting.engagement is not None:
         withdrawn = Consent.objects.filter(state=State.WITHDRAWN).values("room_id")
         waits = Q(state=Member.State.PROPOSED, proposed_by_id=acting.user.id) & ~Q(room_id__in=withdrawn)
         visible |= Q(engagement=acting.engagement) & (Q(state=Member.State.JOINED) | waits)
     mine = Member.objects.filter(visible, user_id=acting.user.id)
-    return Room.objects.filter(id__in=mine.values("room_id")).select_related("patient")
+    listed = Q(id__in=mine.values("room_id"))
+    if acting.engagement is not None:
+        emergencies = emergency.open_now().filter(user_id=acting.user.id, engagement=acting.engagement)
+        listed |= Q(id__in=emergencies.values("room_id"))
+    return Room.objects.filter(listed).select_related("patient")
 
 
 def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:
@@ -64,27 +70,24 @@ def cards(acting: Acting, rooms: Sequence[Room]) -> list[RoomCard]:
         and member.proposed_by_id == acting.user.id
     }
     names = display_names({room.patient.user_id for room in rooms if room.patient.user_id})
-    unread = _unread(acting, list(mine))
-    last = {
-        row.room_id: row
-        for row in RoomEvent.objects.filter(room_id__in=list(mine), seq=F("room__head")).defer("sealed")
-    }
-    still = dict(Room.objects.filter(id__in=list(mine)).values_list("id", "access_epoch"))
+    unread = _unread(acting, [room_id for room_id, permit in mine.items() if permit.basis != "emergency"])
+    last = _last_seen(mine.values())
+    seen = Room.objects.filter(id__in=list(mine)).annotate(at=DatabaseNow()).values_list("id", "access_epoch", "at")
+    still = {room_id for room_id, epoch, at in seen if mine[room_id].holds(epoch, at)}
     found = []
     for room in rooms:
         permit = mine.get(room.id)
-        if permit is not None and still.get(room.id) != permit.epoch:
-            continue  # access changed while the page was read (law 5b); the next look decides again
+        if permit is not None and room.id not in still:
+            continue  # access changed, or ended, while the page was read (law 5b); the next look decides again
         if permit is None and room.id not in waits:
             continue
-        consent, event = consents.get(room.id), last.get(room.id)
-        shown = event if permit is not None and event is not None and permit.sees(event.seq) else None
+        consent, shown = consents.get(room.id), last.get(room.id)
         found.append(
             RoomCard(
                 room=room,
                 patient_name=names.get(room.patient.user_id, "") if room.patient.user_id else "",
                 permit=permit,
-                head=permit.head if permit is not None else 0,
+                head=permit.newest(permit.head) if permit is not None else 0,
                 unread=unread.get(room.id, 0),
                 last_type=shown.type if shown else None,
                 last_at=shown.created_at if shown else None,
@@ -121,6 +124,16 @@ def _attended(room_id: UUID, members: Sequence[Member], acting: Acting) -> datet
         and member.user_id != acting.user.id
     ]
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _last_seen(mine: Iterable[Permit]) -> dict[UUID, RoomEvent]:
+    """The newest event of each room that its permit shows, which need not be its newest one; one statement."""
+    places = Q()
+    for permit in mine:
+        if seq := permit.newest(permit.head):
+            places |= Q(room_id=permit.room_id, seq=seq)
+    rows = RoomEvent.objects.filter(places).defer("sealed") if places else ()
+    return {row.room_id: row for row in rows}
 
 
 def _unread(acting: Acting, ids: list[UUID]) -> dict[UUID, int]:

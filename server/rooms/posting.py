@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
-from server.common.errors import Conflict, FieldError, Invalid, Problem, Refusal
+from server.common.errors import Conflict, FieldError, Forbidden, Invalid, Problem, Refusal
 from server.common.hints import hint
 from server.common.ids import new_id
 from server.common.sql import pipelined
@@ -91,7 +91,11 @@ def check(permit: Permit, message: Message, *, head: int) -> None:
 
 
 def check_reader(permit: Permit) -> None:
-    """Raises Conflict (`nobody_here`) when nobody else could read what is written."""
+    """Raises Forbidden (`read_only`) under emergency access and after a consent's range of content, Conflict
+    (`nobody_here`) when nobody else could read what is written."""
+    if permit.read_only:
+        refusal = Refusal("message.posted", "read_only", room_id=permit.room_id, subject_id=permit.patient_id)
+        raise Forbidden(code="read_only", refusal=refusal)
     if not permit.has_reader or (permit.reader_until is not None and permit.reader_until <= permit.at):
         raise Conflict(
             code="nobody_here",

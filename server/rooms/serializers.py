@@ -12,6 +12,14 @@ from server.rooms.overview import RoomCard
 from server.rooms.posting import KINDS, MAX_BODY, MAX_TXN
 
 BIG = 2**62
+MEMBER_STATES = ("proposed", "joined")
+
+
+def heard(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """What the client said, checked; raises DRF's ValidationError."""
+    serializer = kind(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
 
 
 class OpenRoom(serializers.Serializer[Any]):
@@ -74,7 +82,7 @@ class MemberView(serializers.Serializer[Any]):
     user = serializers.UUIDField()
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=["patient", "staff"])
-    state = serializers.ChoiceField(choices=["proposed", "joined"])
+    state = serializers.ChoiceField(choices=MEMBER_STATES)
     role = serializers.CharField()
     unit = serializers.UUIDField(allow_null=True)
     unit_name = serializers.CharField()

@@ -30,7 +30,8 @@ def lock(room_id: UUID) -> Room:
 def settle(
     room: Room, *, actor: Actor, first: Sequence[NewEvent] = (), reason: str, access_changed: bool = False
 ) -> list[RoomEvent]:
-    """Write `first`, then who joined and who left because of it. Without any event nothing is written.
+    """Write `first`, then who joined and who left because of it. Without any event nothing is written; where access has
+    changed all the same, what was decided before is decided again.
 
     `reason` stands in the `member_left` events: `consent`, `engagement`, `agreement`, `removed`, `left`.
     """
@@ -47,6 +48,8 @@ def settle(
     leaving = [m for m in members if m.id in spans and (m.state == removed or not verdicts[m.id].permit)]
     events = [*first, *(_joined(m) for m in joining), *(_left(m, reason) for m in leaving)]
     if not events:
+        if access_changed:
+            decide_again(room)
         return []
     changed = bool(joining or leaving) or access_changed
     head = timeline.move_head(room.id, by=len(events), access_changed=changed)
@@ -66,12 +69,23 @@ def settle(
     return rows
 
 
+def decide_again(room: Room) -> None:
+    """Let no permit of before be good any more, in a room (locked), though nothing happened in it.
+
+    The epoch rises alone (law 2): a `seq` orders what happened, and says from where on somebody sees it. Here nobody
+    comes or goes and no interval opens or closes; what a permit rests on, or how long, is another, or is not believed
+    for the time being. An event would tell everybody in the room of what is no business of theirs.
+    """
+    timeline.move_head(room.id, by=0, access_changed=True)
+    hint("room", room.id)
+
+
 def _joined(member: Member) -> NewEvent:
     return NewEvent(EventType.MEMBER_JOINED, None, facts=_facts(member))
 
 
 def _left(member: Member, reason: str) -> NewEvent:
-    state = Member.State.REMOVED if member.state == Member.State.REMOVED else Member.State.PROPOSED
+    state = Member.State.REMOVED if member.state == Member.State.REMOVED else Member.State.ENDED
     return NewEvent(EventType.MEMBER_LEFT, None, facts={**_facts(member), "reason": reason, "state": state})
 
 
@@ -83,7 +97,7 @@ def _facts(member: Member) -> dict[str, str]:
 
 def _save_states(joining: Sequence[Member], leaving: Sequence[Member]) -> None:
     Member.objects.filter(id__in=[m.id for m in joining]).update(state=Member.State.JOINED)
-    Member.objects.filter(id__in=[m.id for m in leaving], state=Member.State.JOINED).update(state=Member.State.PROPOSED)
+    Member.objects.filter(id__in=[m.id for m in leaving], state=Member.State.JOINED).update(state=Member.State.ENDED)
 
 
 def _audit(

@@ -2,17 +2,21 @@
 
 from django.urls import path
 
-from server.rooms import api
+from server.rooms.api import emergency, own_posts, rooms
 
 urlpatterns = [
-    path("rooms", api.Rooms.as_view()),
-    path("rooms/<uuid:room_id>", api.OneRoom.as_view()),
-    path("rooms/<uuid:room_id>/members", api.Members.as_view()),
-    path("rooms/<uuid:room_id>/members/<uuid:member_id>", api.OneMember.as_view()),
-    path("rooms/<uuid:room_id>/events", api.Events.as_view()),
-    path("rooms/<uuid:room_id>/messages", api.Messages.as_view()),
-    path("rooms/<uuid:room_id>/events/<int:seq>/edit", api.Edit.as_view()),
-    path("rooms/<uuid:room_id>/events/<int:seq>/retract", api.Retract.as_view()),
-    path("rooms/<uuid:room_id>/read", api.Read.as_view()),
-    path("rooms/<uuid:room_id>/receipts", api.AllReceipts.as_view()),
+    path("rooms", rooms.Rooms.as_view()),
+    path("rooms/<uuid:room_id>", rooms.OneRoom.as_view()),
+    path("rooms/<uuid:room_id>/members", rooms.Members.as_view()),
+    path("rooms/<uuid:room_id>/members/<uuid:member_id>", rooms.OneMember.as_view()),
+    path("rooms/<uuid:room_id>/events", rooms.Events.as_view()),
+    path("rooms/<uuid:room_id>/own-posts", own_posts.OwnPosts.as_view()),
+    path("rooms/<uuid:room_id>/messages", rooms.Messages.as_view()),
+    path("rooms/<uuid:room_id>/events/<int:seq>/edit", rooms.Edit.as_view()),
+    path("rooms/<uuid:room_id>/events/<int:seq>/retract", rooms.Retract.as_view()),
+    path("rooms/<uuid:room_id>/read", rooms.Read.as_view()),
+    path("rooms/<uuid:room_id>/receipts", rooms.AllReceipts.as_view()),
+    path("rooms/<uuid:room_id>/emergency-access", emergency.Emergency.as_view()),
+    path("emergency-access/<uuid:access_id>", emergency.ForReview.as_view()),
+    path("patients/<uuid:patient_id>/rooms", emergency.RoomsOfPatient.as_view()),
 ]

@@ -78,7 +78,7 @@ def _amend(acting: Acting, room_id: UUID, seq: int, type_: EventType, body: str 
                 code="not_your_message",
                 refusal=Refusal(name, "not_yours", room_id=room_id, subject_id=permit.patient_id),
             )
-        if type_ == EventType.EDIT:
+        if type_ == EventType.EDIT or permit.basis == "emergency":
             posting.check_reader(permit)
         until = permit.writable_until if type_ == EventType.EDIT else permit.valid_until
         head = timeline.move_head(room_id, by=1, epoch=permit.epoch, fresh_until=until)

@@ -51,7 +51,16 @@ class Environment(BaseSettings):
     session_hours: int = Field(default=12, ge=1, le=24 * 90)
     throttle: bool = True
 
-    @field_validator("allowed_hosts", "trusted_origins", mode="before")
+    capacities: Words = ["self"]
+    """In which capacities somebody may decide for a patient (codes of `forms/capacities.json`)."""
+    statutory_grounds: Words = []
+    """Statutory grounds that may be recorded here (codes of `forms/statutory.json`); none unless named."""
+    emergency_hours: float = Field(default=4.0, gt=0, le=24)
+    """How long emergency access lasts at most."""
+    own_posts_days: int = Field(default=14, ge=0, le=365)
+    """For how long authors may export their own posts after their access to a room ended."""
+
+    @field_validator("allowed_hosts", "trusted_origins", "capacities", "statutory_grounds", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [word for word in value.replace(",", " ").split() if word] if isinstance(value, str) else value

@@ -1,7 +1,7 @@
 """Sealing and unsealing, and the life of data keys. This module is the vault to all other apps.
 
-`seal`, `unseal` and `fingerprint` touch no database while the key is cached (30 s); `load_keys` refreshes many keys in
-one statement and is to be called, off the event loop, before a batch.
+`seal`, `unseal`, `fingerprint`, `sign` and `signed` touch no database while the key is cached (30 s); `load_keys`
+refreshes many keys in one statement and is to be called, off the event loop, before a batch.
 """
 
 import secrets
@@ -23,6 +23,7 @@ from server.vault.upkeep import check, rotate, startup_check
 
 __all__ = [
     "INDEX_OWNER",
+    "SEAL_OWNER",
     "blind_index",
     "check",
     "create_key",
@@ -31,8 +32,12 @@ __all__ = [
     "forget_keys",
     "key_for",
     "load_keys",
+    "public_key",
     "rotate",
     "seal",
+    "seal_key",
+    "sign",
+    "signed",
     "startup_check",
     "sweep_keys",
     "unseal",
@@ -40,6 +45,13 @@ __all__ = [
 
 INDEX_OWNER = UUID("6f1d4c52-0b1e-5e0f-9a5d-8d0a6c1f7e21")
 """Owner of the one "service" key under which blind indexes are made; fixed for ever."""
+
+SEAL_OWNER = UUID("a84c8c9e-6d0f-5f3e-8f0c-6e1f1b9d2c57")
+"""Owner of the one "service" key under which records are signed; fixed for ever."""
+
+_KEPT = {INDEX_OWNER: "index_key", SEAL_OWNER: "seal_key"}
+"""Keys that are never destroyed, whatever a custodian says: without the first nobody could be found by identity number
+again, without the second no record could be told from a forged one."""
 
 _PREFETCH_S = LIFE_S / 3
 """`load_keys` renews what has less than this left, so that nothing expires while the batch is being read."""
@@ -132,8 +144,7 @@ def destroy_key(key: UUID, *, reason: str, actor: object) -> None:
         if row.destroyed_at is not None:
             return
         custody = CUSTODY()
-        # Without the index key nobody could be found by identity number again; no custodian can want that.
-        refusal = "index_key" if row.owner == INDEX_OWNER else custody.may_destroy(row.scope, row.owner)
+        refusal = _KEPT.get(row.owner) or custody.may_destroy(row.scope, row.owner)
         if refusal is not None:
             raise DestructionRefused(refusal)
         if connection.vendor == "sqlite":
@@ -177,6 +188,36 @@ def blind_index(name: str, value: str) -> bytes:
     """
     key = key_for(scope="service", owner=INDEX_OWNER)
     return _open(key.bytes).mac(f"index/{name}", encode(value))
+
+
+# --- signatures ---------------------------------------------------------------------------------------
+
+
+def seal_key() -> UUID:
+    """The id of the installation's one key for signing records, made when missing. Raises MasterKeyFault."""
+    return key_for(scope="service", owner=SEAL_OWNER)
+
+
+def sign(key: UUID, purpose: str, data: bytes) -> bytes:
+    """64-byte Ed25519 signature (RFC 8032) over exactly `data`; equal bytes give equal signatures.
+
+    `purpose` is a fixed word of the caller's; each has a key pair of its own, derived from the data key. Stable over
+    master key rotation. Raises Destroyed, Unreadable (unknown or damaged key), MasterKeyFault.
+    """
+    return _open(key.bytes).sign(purpose, data)
+
+
+def signed(key: UUID, purpose: str, data: bytes, signature: bytes | memoryview) -> bool:
+    """Whether `sign` made this signature for this key, purpose and data; False for whatever else it may be.
+
+    A key that cannot be used says nothing about the signature, so it is not False: raises as `sign` does.
+    """
+    return _open(key.bytes).signed(purpose, data, bytes(signature))
+
+
+def public_key(key: UUID, purpose: str) -> bytes:
+    """The 32 raw bytes (RFC 8032) that verify signatures of this key and purpose. Raises as `sign` does."""
+    return _open(key.bytes).public_key(purpose)
 
 
 # --- caches -------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import hmac
 from os import urandom
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -43,7 +44,7 @@ def key_of(blob: bytes) -> bytes:
 class OpenKey:
     """An unwrapped data key, ready for use. Safe to share between threads: nothing but cache marks ever changes."""
 
-    __slots__ = ("_aead", "_material", "_subkeys", "_tail", "fresh_until", "id", "used")
+    __slots__ = ("_aead", "_material", "_signers", "_subkeys", "_tail", "fresh_until", "id", "used")
 
     def __init__(self, key: UUID, material: bytes) -> None:
         self.id = key
@@ -51,6 +52,7 @@ class OpenKey:
         self._aead = AESGCM(material)
         self._tail = f"|{key}"
         self._subkeys: dict[str, bytes] = {}
+        self._signers: dict[str, tuple[Ed25519PrivateKey, Ed25519PublicKey]] = {}
         self.fresh_until = 0.0
         """Seconds of the monotonic clock; owned by the cache."""
         self.used = True
@@ -73,10 +75,36 @@ class OpenKey:
         """32-byte HMAC-SHA256 under a subkey of this key for one purpose (HKDF-SHA256, RFC 5869)."""
         subkey = self._subkeys.get(purpose)
         if subkey is None:
-            info = f"samsnakk/vault/1/{purpose}".encode()
-            subkey = HKDF(hashes.SHA256(), 32, None, info).derive(self._material)
+            subkey = self._derive(f"samsnakk/vault/1/{purpose}")
             self._subkeys[purpose] = subkey
         return hmac.digest(subkey, data, "sha256")
+
+    def sign(self, purpose: str, data: bytes) -> bytes:
+        """64-byte Ed25519 signature (RFC 8032) over `data`, under a key of this data key for one purpose."""
+        return self._signer(purpose)[0].sign(data)
+
+    def signed(self, purpose: str, data: bytes, signature: bytes) -> bool:
+        """Whether `sign` made this signature of these bytes for this purpose; a malformed one is just not it."""
+        try:
+            self._signer(purpose)[1].verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
+    def public_key(self, purpose: str) -> bytes:
+        """The 32 bytes with which anybody can verify what `sign` made for this purpose."""
+        return self._signer(purpose)[1].public_bytes_raw()
+
+    def _signer(self, purpose: str) -> tuple[Ed25519PrivateKey, Ed25519PublicKey]:
+        made = self._signers.get(purpose)
+        if made is None:
+            # No purpose of `mac` gives this info: a key that signs is never a key of something else.
+            private = Ed25519PrivateKey.from_private_bytes(self._derive(f"samsnakk/vault-sign/1/{purpose}"))
+            made = self._signers[purpose] = (private, private.public_key())
+        return made
+
+    def _derive(self, info: str) -> bytes:
+        return HKDF(hashes.SHA256(), 32, None, info.encode()).derive(self._material)
 
     def __repr__(self) -> str:
         return f"<OpenKey {self.id}>"

@@ -13,9 +13,9 @@ from tests.base import TownTransactionTestCase
 UNIQUE = {
     "audit_auditevent": [["id"]],
     "rooms_roomevent": [["id"], ["room_id", "seq"], ["room_id", "sender_id", "txn_id"]],
-    "consent_consentversion": [["id"], ["consent_id", "number"]],
+    "consent_version": [["id"], ["consent_id", "number"]],
 }
-HARMLESS = {"audit_auditevent": "reason", "rooms_roomevent": "type", "consent_consentversion": "method"}
+HARMLESS = {"audit_auditevent": "reason", "rooms_roomevent": "type", "consent_version": "document"}
 
 
 class AppendOnly(TownTransactionTestCase):

@@ -212,7 +212,7 @@ class Malformed(TownTestCase):
     def test_a_fault_of_ours_says_nothing_of_the_request(self) -> None:
         client = self.person("kari")
         client.expects_500 = True
-        with patch("server.rooms.api.writing.post", side_effect=ValueError(MARK)):
+        with patch("server.rooms.writing.post", side_effect=ValueError(MARK)):
             answer = client.post(f"{self.room.path}/messages", {"txn_id": "a", "body": MARK})
         assert (answer.status_code, answer.json()["code"]) == (500, "internal")
         assert MARK not in answer.content.decode()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from server.consent.actions import end_of
 from server.consent.forms import OSLO
-from server.consent.models import ConsentVersion
+from server.consent.models import Version
 from server.people.models import Patient, User
 from tests.base import TownTestCase
 
@@ -172,10 +172,12 @@ class Consents(TownTestCase):
         room = self.open_shared_room()
         for name in ("kari", "frida"):
             told = self.person(name).ok("get", room.asks)
+            assert told.pop("duties"), "what never rests on consent (L7)"
             assert told == {
                 "id": str(room.consent),
                 "room": str(room.id),
                 "patient": str(self.patient_id()),
+                "form": "room",
                 "purpose": "coordination",
                 "state": "active",
             }
@@ -206,9 +208,7 @@ class Consents(TownTestCase):
         assert history[0]["text"] == f"{shown['first']}\n\n{shown['more']}"
         for one in history:
             assert hashlib.sha256(str(one["text"]).encode()).hexdigest() == one["text_sha256"]
-        stored = b"".join(
-            bytes(one.remark_sealed or b"") + bytes(one.text_sealed) for one in ConsentVersion.objects.all()
-        )
+        stored = b"".join(bytes(one.remark_sealed or b"") + bytes(one.text_sealed) for one in Version.objects.all())
         assert b"timer" not in stored
         assert b"Kari" not in stored
 

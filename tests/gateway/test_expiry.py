@@ -99,8 +99,7 @@ class Expiry(GatewayTestCase):
         return Consent.objects.get(id=self.room.consent)
 
     def _end(self) -> datetime:
-        consent = self._consent()
-        end = consent.versions.get(number=consent.version).valid_to
+        end = self._consent().ends_at
         assert end is not None
         return end
 

@@ -100,5 +100,5 @@ class AccessLog(TownTestCase):
             self.person(name).ok("get", f"{room.path}/events")
         are = self.person("are")
         are.ok("get", "me/access-log")
-        with self.assertNumQueries(7):  # session; savepoint, log, release; page; names; units
+        with self.assertNumQueries(9):  # session; savepoint, log, release; time; what is hidden; page; names; units
             are.ok("get", "me/access-log?limit=200")

@@ -1,14 +1,17 @@
 """Laws 1 and 2, for every act and every look: no act without its record, and a timeline without holes."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.utils import OperationalError
 
 from server.audit.entry import SYSTEM
 from server.audit.models import AuditEvent
+from server.common.clock import now
 from server.people import actions as people
 from server.people.models import Agreement
 from server.rooms.models import Room, RoomEvent
@@ -165,6 +168,20 @@ class Acts(TownTestCase):
 
             with self.subTest(label):
                 self._scratch(who, method, path, body, after=risen)
+
+    def test_a_ground_beside_a_consent_raises_the_epoch_alone(self) -> None:
+        """Nobody comes or goes, so the room is told nothing; what was decided is decided again (laws 2 and 5). Red when
+        `settle` returns without any event before it looks at `access_changed`."""
+        kind = "cooperating_staff"
+        with self.settings(ENV=settings.ENV.model_copy(update={"statutory_grounds": (kind,)})):
+            said = {"ground": kind, "reason": "samarbeid", "until": (now() + timedelta(days=1)).isoformat()}
+            before = Room.objects.get(id=self.room.id)
+            ground = self.person("kari").ok("post", f"{self.room.path}/statutory-grounds", said)
+            given = Room.objects.get(id=self.room.id)
+            assert (given.head, given.access_epoch) == (before.head, before.access_epoch + 1)
+            self.person("kari").ok("delete", f"{self.room.path}/statutory-grounds/{ground['id']}")
+            ended = Room.objects.get(id=self.room.id)
+            assert (ended.head, ended.access_epoch) == (before.head, before.access_epoch + 2)
 
     def _scratch(
         self, who: str, method: str, path: str, body: object, after: Callable[[], None] = lambda: None

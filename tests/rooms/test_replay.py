@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from server.audit.entry import SYSTEM
+from server.common.clock import now
 from server.people import actions as people
-from server.people.models import Agreement
+from server.people.actors import acting_for
+from server.people.models import Agreement, Patient
 from server.rooms.models import EventType, Member, RoomEvent
 from tests.base import Opened, TownTestCase
 from tests.support.replay import NOTHING, Snapshot, replay
@@ -50,6 +52,10 @@ class Rebuilding(TownTestCase):
         act("leave", frida, "delete", f"{room.path}/members/{fridas}")
         act("come back", kari, "post", f"{room.path}/members", {"user": str(frida.user_id)})
         act("take out", are, "delete", f"{room.path}/members/{fridas}")
+        self._nils_has_to_do_with_are()
+        at_night = {"ground": "life_danger", "reason": "bevisstløs"}
+        act("emergency access", self.person("nils"), "post", f"{room.path}/emergency-access", at_night)
+        act("its end", self.person("nils"), "delete", f"{room.path}/emergency-access")
         act("withdraw", are, "post", f"{room.asks}/withdraw")
         act("withdraw again", are, "post", f"{room.asks}/withdraw")
         act("give again", are, "post", f"{room.asks}/give")
@@ -62,8 +68,14 @@ class Rebuilding(TownTestCase):
         for name in ("kari",):
             id_ = Member.objects.get(room_id=room.id, user__username=name).id
             act(f"take {name} out", are, "delete", f"{room.path}/members/{id_}")
-        assert self.types == set(EventType.values) - {EventType.EMERGENCY_ACCESS}, "every type has been met"
+        assert self.types == set(EventType.values), "every type has been met"
         self._every_event_is_on_record()
+
+    def _nils_has_to_do_with_are(self) -> None:
+        nils = acting_for(self.engagement_of("nils"), sign_in="demo", at=now())
+        people.record_relation(
+            acting=nils, patient=Patient.objects.get(id=self.patient_id()), kind="acute", reason="innlagt"
+        )
 
     def _every_event_is_on_record(self) -> None:
         """Law 1, for what follows from an act too. Red when `settle` records nobody's joining or leaving."""
@@ -82,6 +94,8 @@ class Rebuilding(TownTestCase):
                 case "participation":
                     member = Member.objects.get(room_id=self.room.id, user_id=said["user"])
                     expected["participation.changed", member.id] += 1
+                case "emergency_access":
+                    expected[f"emergency_access.{said['act']}", UUID(said["access"])] += 1
                 case "room_opened":
                     expected["room.opened", self.room.id] += 1
                 case "member_left" if said["reason"] == "removed":  # a proposal taken back is recorded as no more

@@ -39,9 +39,7 @@ def replay(snapshot: Snapshot, event: Event) -> Snapshot:
         case "member_joined":
             new["members"][said["user"]] = _staff(said, "joined")
         case "member_left":
-            new["members"][said["user"]] = _staff(said, said["state"])
-            if said["state"] == "removed":
-                del new["members"][said["user"]]
+            new["members"].pop(said["user"], None)
         case "participation":
             new["participation"] = said["participation"]
         case "consent":
@@ -52,6 +50,8 @@ def replay(snapshot: Snapshot, event: Event) -> Snapshot:
             new["messages"][said["of"]]["body"] = said["body"]
         case "retraction":
             new["messages"][said["of"]] = {"sender": event["sender"], "retracted": True}
+        case "emergency_access":
+            pass  # it makes no member, and changes nothing else that the room is
         case unknown:
             raise ValueError(f"an event of unknown type {unknown}")
     return new

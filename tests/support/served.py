@@ -20,6 +20,7 @@ from tools.servers import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 
+sqlite_only = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="asks no engine: runs with the SQLite tests")
 once = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="brings servers of its own: runs with the SQLite tests")
 """For tests to which the engine of the test process makes no difference."""
 

@@ -4,10 +4,12 @@ from io import StringIO
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.management import CommandError, call_command
 
 from server.vault import ring
-from server.vault.actions import create_key
+from server.vault.actions import SEAL_OWNER, create_key, forget_keys, public_key, seal_key, sign
 from server.vault.models import DataKey
 from tests.vault.conftest import SetRing
 
@@ -56,7 +58,7 @@ def test_a_key_that_does_not_open_is_listed_with_a_code_of_its_own(set_ring: Set
     assert str(error) == f"1 data keys do not open:\n{bad} (subject {owner}, master key version 1): key_damaged"
 
 
-@pytest.mark.parametrize("verb", ["check", "rotate"])
+@pytest.mark.parametrize("verb", ["check", "rotate", "seal-key"])
 def test_without_usable_master_keys(set_ring: SetRing, verb: str) -> None:
     set_ring()
     error = refused(verb)
@@ -88,3 +90,26 @@ def test_keygen_works_before_there_is_any_key_and_never_reuses_a_stored_version(
     create_key(scope="room", owner=uuid4())
     set_ring()
     assert vault("keygen").startswith("4:")
+
+
+def test_the_printed_seal_key_verifies_what_was_signed_for_its_purpose() -> None:
+    printed = vault("seal-key")
+    key = DataKey.objects.get(scope="service", owner=SEAL_OWNER).id
+    assert printed.splitlines()[0] == f"Ed25519, purpose consent.version, data key {key}"
+    public = load_pem_public_key(printed.encode())
+    assert isinstance(public, Ed25519PublicKey)
+    public.verify(sign(key, "consent.version", b"document"), b"document")
+    assert public.public_bytes_raw() == public_key(key, "consent.version")
+    assert vault("seal-key") == printed
+    other = load_pem_public_key(vault("seal-key", "--purpose", "export").encode())
+    assert isinstance(other, Ed25519PublicKey)
+    assert other.public_bytes_raw() == public_key(key, "export") != public.public_bytes_raw()
+
+
+def test_a_damaged_seal_key_is_told() -> None:
+    key = seal_key()
+    DataKey.objects.filter(id=key).update(wrapped=bytes(40))
+    forget_keys()
+    error = refused("seal-key")
+    assert error.returncode == 3
+    assert str(error) == f"a sealed value under data key {key} does not open: key_damaged"

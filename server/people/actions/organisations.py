@@ -26,9 +26,24 @@ def checked_org_number(text: str) -> str:
 
 
 @transaction.atomic
-def register_controller(*, name: str, org_number: str, actor: Actor) -> Controller:
-    """Record a legal entity. Raises Invalid when the organisation number is none."""
-    controller = Controller.objects.create(name=name, org_number=checked_org_number(org_number))
+def register_controller(
+    *, name: str, org_number: str, actor: Actor, article_6: str = "", article_9: str = "", statute: str = ""
+) -> Controller:
+    """Record a legal entity, and its basis for processing what its staff write (L1): `6(1)(e)`, `9(2)(h)`, a statute.
+
+    Raises Invalid when the organisation number is none, or when an article is none or is consent, which is never the
+    basis here.
+    """
+    for field, said, article in (("article_6", article_6, "6(1)("), ("article_9", article_9, "9(2)(")):
+        if said and (not said.startswith(article) or "(a)" in said.lower()):
+            raise Invalid(errors=[{"field": field, "code": "legal_basis", "detail": ""}])
+    controller = Controller.objects.create(
+        name=name,
+        org_number=checked_org_number(org_number),
+        article_6=article_6,
+        article_9=article_9,
+        statute=statute,
+    )
     record(Entry("controller.registered", actor, object_id=controller.id))
     return controller
 
@@ -91,7 +106,7 @@ def end_agreement(*, agreement_id: UUID, actor: Actor, reason: str) -> None:
 
     Raises NotFound.
     """
-    agreement = Agreement.objects.select_for_update().filter(id=agreement_id).first()
+    agreement = Agreement.objects.select_for_update(no_key=True).filter(id=agreement_id).first()
     if agreement is None:
         raise NotFound
     if agreement.ended_at is None:

@@ -142,7 +142,9 @@ def end_relation(*, acting: Acting, relation_id: UUID, reason: str) -> None:
     Raises NotFound when it is foreign or missing; Forbidden `staff_only`.
     """
     engagement = require_staff(acting)
-    relation = Relation.objects.select_for_update().filter(id=relation_id, unit_id=engagement.unit_id).first()
+    relation = (
+        Relation.objects.select_for_update(no_key=True).filter(id=relation_id, unit_id=engagement.unit_id).first()
+    )
     if relation is None:
         raise NotFound
     if relation.ended_at is not None:

@@ -24,15 +24,17 @@ def engage(
     role: str,
     health_personnel: bool,
     actor: Actor,
+    leads: bool = False,
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
 ) -> Engagement:
-    """Record that somebody works for a unit, from now unless told otherwise."""
+    """Record that somebody works for a unit, or leads it, from now unless told otherwise."""
     engagement = Engagement.objects.create(
         user=user,
         unit=unit,
         role=role,
         health_personnel=health_personnel,
+        leads=leads,
         valid_from=valid_from or now(),
         valid_to=valid_to,
     )
@@ -47,7 +49,7 @@ def end_engagement(*, engagement_id: UUID, actor: Actor, reason: str) -> None:
 
     `reason` is a code. Ending it again changes nothing. Raises NotFound when there is none.
     """
-    engagement = Engagement.objects.select_for_update().filter(id=engagement_id).first()
+    engagement = Engagement.objects.select_for_update(no_key=True).filter(id=engagement_id).first()
     if engagement is None:
         raise NotFound
     if engagement.ended_at is None:
@@ -100,7 +102,7 @@ def appoint_officer(
 @transaction.atomic
 def end_appointment(*, officer_id: UUID, actor: Actor, reason: str) -> None:
     """End an officer's appointment and its sessions now. Raises NotFound; ending it again changes nothing."""
-    officer = Officer.objects.select_for_update().filter(id=officer_id).first()
+    officer = Officer.objects.select_for_update(no_key=True).filter(id=officer_id).first()
     if officer is None:
         raise NotFound
     if officer.ended_at is not None:
@@ -114,7 +116,7 @@ def end_appointment(*, officer_id: UUID, actor: Actor, reason: str) -> None:
 @transaction.atomic
 def deactivate_user(*, user_id: UUID, actor: Actor, reason: str) -> None:
     """Close an account: nobody signs in with it, and its sessions end. Raises NotFound; doing it again is nothing."""
-    user = User.objects.select_for_update().filter(id=user_id).first()
+    user = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
     if user is None:
         raise NotFound
     if not user.is_active:

@@ -31,7 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         env = settings.ENV
-        for fault in (preflight.folder_fault(), preflight.port_fault(env.host, env.port)):
+        first = (preflight.folder_fault(), preflight.port_fault(env.host, env.port), *preflight.choice_faults())
+        for fault in first:
             refuse(fault)
         if not settings.DEMO:
             for fault in preflight.production_faults():

@@ -1,15 +1,20 @@
-"""`manage.py vault rotate | check | keygen`: looking after the master keys. Prints ids, versions and counts only."""
+"""`manage.py vault rotate | check | keygen`: looking after the master keys. Prints ids, versions and counts only.
+
+`manage.py vault seal-key` prints the public key with which anybody verifies what was signed.
+"""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from server.vault import ring
-from server.vault.actions import check, rotate
-from server.vault.errors import MasterKeyFault
+from server.vault.actions import check, public_key, rotate, seal_key
+from server.vault.errors import MasterKeyFault, Unreadable
 from server.vault.models import DataKey
 from server.vault.upkeep import KeyFault
 
@@ -20,7 +25,10 @@ NOT_OPENING = 3
 
 
 class Command(BaseCommand):
-    help = "Master keys: rotate (re-wrap every data key), check (open every data key), keygen (a new key line)."
+    help = (
+        "Master keys: rotate (re-wrap every data key), check (open every data key), keygen (a new key line). "
+        "Seals: seal-key (the public key that verifies them)."
+    )
     requires_system_checks: list[str] = []  # what is wrong with the keys is what these commands are for
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,11 +38,13 @@ class Command(BaseCommand):
         verbs.add_parser("check", help=f"open every data key; exit code {NOT_OPENING} when one does not open")
         keygen = verbs.add_parser("keygen", help="print a new `version:base64` line")
         keygen.add_argument("--number", type=int, help="version of the key (default: one above any given or stored)")
+        seals = verbs.add_parser("seal-key", help="print the public key of the installation's seals (PEM)")
+        seals.add_argument("--purpose", default="consent.version", help="what was signed (default consent.version)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verb = {"rotate": self._rotate, "check": self._check, "keygen": self._keygen}[options["verb"]]
+        verbs = {"rotate": self._rotate, "check": self._check, "keygen": self._keygen, "seal-key": self._seal_key}
         try:
-            verb(options)
+            verbs[options["verb"]](options)
         except MasterKeyFault as fault:
             raise CommandError(str(fault), returncode=UNUSABLE) from None
         except DatabaseError:
@@ -68,6 +78,16 @@ class Command(BaseCommand):
         if not 0 < number < 2**31:
             raise CommandError("--number must be at least 1", returncode=UNUSABLE)
         self.stdout.write(ring.new_line(number))
+
+    def _seal_key(self, options: dict[str, Any]) -> None:
+        """The lines above the PEM block are skipped by whoever reads it: the whole output is a key file."""
+        key, purpose = seal_key(), options["purpose"]
+        try:
+            public = Ed25519PublicKey.from_public_bytes(public_key(key, purpose))
+        except Unreadable as fault:
+            raise CommandError(str(fault), returncode=NOT_OPENING) from None
+        self.stdout.write(f"Ed25519, purpose {purpose}, data key {key}")
+        self.stdout.write(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), ending="")
 
     def _given(self) -> Iterable[int]:
         """Versions in the ring, whatever else is wrong with it: a key may be made before anything works."""

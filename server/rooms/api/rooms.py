@@ -8,7 +8,6 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from server.common.errors import Conflict, Invalid, NotFound, Refusal
@@ -19,16 +18,10 @@ from server.people.names import display_names
 from server.rooms import actions, looks, marks, overview, writing
 from server.rooms import serializers as s
 from server.rooms.access import open_room
-from server.rooms.models import Room
+from server.rooms.models import Member, Room
 from server.rooms.posting import Message
+from server.rooms.serializers import heard
 from server.rooms.timeline import Want, read
-
-
-def heard(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-    """What the client said, checked; raises DRF's ValidationError."""
-    serializer = kind(data=data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 class Rooms(generics.ListAPIView[Room]):
@@ -66,12 +59,14 @@ class Rooms(generics.ListAPIView[Room]):
         )
         return Response(_card(request, room), status=201)
 
-    def recheck(self, request: Request) -> None:
+    def recheck(self, request: Request) -> dict[str, Any]:
         me, said = acting(request), heard(s.OpenRoom, request.data)
         open_patient(me, said["patient"])
         mine = overview.rooms_of(me).filter(patient_id=said["patient"], purpose=said["purpose"])
-        if not mine.exists():
+        cards = overview.cards(me, list(mine))
+        if not cards:
             raise NotFound(refusal=Refusal("room.opened", "ended"))
+        return s.room_view(cards[0])
 
 
 def _card(request: Request, room: Room) -> dict[str, Any]:
@@ -118,6 +113,11 @@ class Members(APIView):
     def recheck(self, request: Request, room_id: UUID) -> None:
         actions.recheck(acting=acting(request), room_id=room_id)
 
+    def restate(self, answer: dict[str, Any], request: Request, room_id: UUID) -> dict[str, Any]:
+        """Whoever only waits is told of nobody that they are in."""
+        waits = actions.waits(acting=acting(request), room_id=room_id)
+        return answer | {"state": Member.State.PROPOSED} if waits else answer
+
 
 class OneMember(APIView):
     @extend_schema(
@@ -150,7 +150,7 @@ class Events(APIView):
         if after is not None and before is not None and before <= after:
             raise Invalid(errors=[{"field": "before", "code": "invalid", "detail": _("Must lie beyond `after`.")}])
         page = looks.look(acting=acting(request), room_id=room_id, after=after, before=before, limit=said["limit"])
-        if after is not None and after > page.head:
+        if page.ahead:
             raise Invalid(code="cursor_ahead")
         return Response(
             {
@@ -233,8 +233,10 @@ class Read(APIView):
     def put(self, request: Request, room_id: UUID) -> Response:
         said = heard(s.ReadUpTo, request.data)
         permit = open_room(acting(request), room_id, act="read.marked")
-        if said["seq"] > permit.head:
+        if permit.ahead(said["seq"], permit.head):
             raise Invalid(code="cursor_ahead")
+        if permit.basis == "emergency":  # no member, so no mark: that they were here is in the timeline and the log
+            return Response(_receipt(marks.Receipt(permit.user_id, 0, 0)))
         marks.save([marks.Mark(permit.member_id, room_id, said["seq"], said["seq"])])
         mine = [one for one in marks.receipts([room_id])[room_id].receipts if one.user_id == permit.user_id]
         if not mine:  # access ended in this moment

@@ -1,0 +1,47 @@
+"""What a duty says to whoever owes it, in plain words and without names (S12), and what was answered."""
+
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from server.duties.models import Duty, Kind
+from server.vault import actions as vault
+from server.vault.errors import Unreadable
+
+ANSWER = "duty.answer"
+
+WORDS: dict[str, Any] = {
+    Kind.OFFER_CALL: _("Offer the patient a call. Sharing has stopped; care has not."),
+    Kind.CONSENT_ENDING: _(
+        "Something you have agreed to share ends soon. Say yes again if it should go on. "
+        "If you do nothing, the sharing stops; your care does not."
+    ),
+    Kind.CONSENT_RECORDED: _(
+        "Staff have recorded a consent that you gave on paper or in speech. "
+        "Read it: you can change it or withdraw it whenever you like."
+    ),
+    Kind.EMERGENCY_TOLD: _("Emergency access to a room has been used where you work. You are told so that you know."),
+    Kind.EMERGENCY_USED: _(
+        "Health personnel have used emergency access to one of your rooms. Your log says who and when."
+    ),
+    Kind.EMERGENCY_REVIEW: _("Emergency access has been used. Find out if it was right, and write what you found."),
+    Kind.RECORD_UNREADABLE: _(
+        "A consent record cannot be verified, so it lets nobody in. Find out why, and write what you found."
+    ),
+}
+
+
+def answer_of(duty: Duty) -> str | None:
+    """What was answered, or a word that says that its key is destroyed; None when nothing was."""
+    if duty.answer_sealed is None:
+        return None
+    try:
+        return vault.unseal(duty.answer_sealed, place=ANSWER, row=duty.id)
+    except Unreadable:
+        return gettext("(erased)")
+
+
+def load_answers(duties: list[Duty]) -> None:
+    """Fetch the keys of the answers on one page in one statement."""
+    vault.load_keys([duty.patient_key for duty in duties if duty.answer_sealed is not None])

@@ -1,0 +1,368 @@
+"""What each path of the product shows or takes of a room: every route and method, every frame, every command, every
+loop. `test_classified.py` fails for whatever exists and does not stand here; `test_walk.py` and `test_sockets.py` walk
+what is `Content` as those who are out, and look through what is `Plain` for what it must not hold.
+
+To add a path: is there anything of a room in it, or in what it answers? Timeline, members, receipts, marks, typing, the
+room's card, its consent and that consent's history, whoever waits, an export, a duty that names a room: `Content`, with
+how to make a request that succeeds for those who are in. Else `Plain`, and why in one line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STAFF = "staff"
+PATIENT = "patient"
+MEMBERS = "staff and patient"
+RELATED = "staff whose unit has a relation to the patient"
+OFFICER = "the officer of Sara's controller"
+OUTSIDE = "health personnel whose unit has a relation, and who are not in"
+
+WHERE = "tests/exposure/paths.py"
+
+
+@dataclass(frozen=True)
+class First:
+    """What has to be done before a request can succeed, by `by` or else by whoever asks; the `id` in its answer is put
+    in as `into`."""
+
+    route: str
+    body: Any = None
+    use: Mapping[str, str] = field(default_factory=dict)
+    into: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. In `query`, `body`, `use` and `shows` stand names in braces, as `Stage.ids` has them; names in the
+    route itself are found there too, unless `use` says otherwise. `asker` in a name is whoever asks."""
+
+    by: str = MEMBERS
+    """Who is allowed it while they are in."""
+    query: str = ""
+    body: Any = None
+    use: Mapping[str, str] = field(default_factory=dict)
+    shows: str = "{room_id}"
+    """What stands in the answer to those who are in; empty where nothing is answered."""
+    otherwise: frozenset[str] = frozenset()
+    """What may be answered to those who are out, beside the common 404: a refusal that anybody in their place gets
+    whatever they ask for (`staff_only`, `patient_only`), a list without the room (`absent`), or the card of a room as
+    new to whoever has a relation to the patient and asks for it (`waiting`)."""
+    for_authors: bool = False
+    """Whether it is open to whoever was in for some days more, for what they wrote themselves, unless they are excluded
+    or act for another engagement."""
+    by_relation: bool = False
+    """Whether staff with a relation may without being in: a statute lets them, or an emergency. Nobody whom the patient
+    has excluded."""
+    first: First | None = None
+    replayed: str = "not_found"
+    """What a POST with the `Idempotency-Key` of one that succeeded is answered afterwards."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Shows or takes content or facts of a room."""
+
+    what: str
+    asks: tuple[Ask, ...] = (Ask(),)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Holds nothing of any room; `asks` shows it."""
+
+    why: str
+    asks: tuple[Ask, ...] = (Ask(by=STAFF, shows=""),)
+
+
+def _codes(*codes: str) -> frozenset[str]:
+    return frozenset(codes)
+
+
+ANSWER = {"remark": "{remark}"}
+ON_PAPER = {"method": "paper", "given_at": "{past}", "scan_sha256": "{digest}"}
+NO_ON_PAPER = First("POST consents/{consent_id}/record", {"answer": "decline", **ON_PAPER})
+IDA_OUT = First("POST exclusions", {"user": "{user_of_ida}"}, by="are")
+EMERGENCY = {"ground": "life_danger", "reason": "{remark}"}
+NOT_FOR_ALL = frozenset({"staff_only", "health_personnel_only"})
+"""Refusals for what somebody is, before anything is looked up."""
+GROUND = {"ground": "cooperating_staff", "reason": "{remark}", "until": "{soon}"}
+OWN_MESSAGE = {"seq": "{said_by_asker}"}
+OF_ARE = {"member_id": "{member_of_are}"}
+OF_ASKER = {"member_id": "{member_of_asker}"}
+OF_NILS = {"member_id": "{member_of_nils}"}
+
+ROUTES: dict[str, Content | Plain] = {
+    # --- rooms ---
+    "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=_codes("absent")),)),
+    "POST rooms": Content(
+        "the card of a room that is there already",
+        (
+            Ask(
+                by=RELATED,
+                body={"patient": "{patient_id}", "propose": []},
+                shows='"waiting":false',
+                otherwise=_codes("staff_only", "waiting"),
+            ),
+        ),
+    ),
+    "GET rooms/{room_id}": Content("a room's card", (Ask(shows="{patient_name}"),)),
+    "GET rooms/{room_id}/members": Content("who is in and who is proposed", (Ask(shows="{member_of_nils}"),)),
+    "POST rooms/{room_id}/members": Content(
+        "whether somebody is in already",
+        (
+            Ask(body={"user": "{user_of_ida}"}, shows="{user_of_ida}"),
+            Ask(by=STAFF, body={"user": "{user_of_asker}"}, shows='"state":"joined"'),
+        ),
+    ),
+    "PATCH rooms/{room_id}/members/{member_id}": Content(
+        "how the patient takes part",
+        (Ask(by=PATIENT, body={"participation": "away"}, use=OF_ARE, shows="{member_of_are}"),),
+    ),
+    "DELETE rooms/{room_id}/members/{member_id}": Content(
+        "whether somebody is in", (Ask(by=STAFF, use=OF_ASKER, shows=""), Ask(by=PATIENT, use=OF_NILS, shows=""))
+    ),
+    "GET rooms/{room_id}/events": Content(
+        "the timeline",
+        (
+            Ask(shows="{words_of_vera}"),
+            Ask(query="after=0&limit=500", shows="{words_of_kari}"),
+        ),
+    ),
+    "GET rooms/{room_id}/own-posts": Content("what I wrote myself", (Ask(shows="{words_of_asker}", for_authors=True),)),
+    "POST rooms/{room_id}/messages": Content(
+        "what somebody writes",
+        (
+            Ask(
+                body={"txn_id": "{fresh}", "body": "{more_words}", "reply_to": "{said_by_asker}", "kind": "agreed"},
+                shows="{more_words}",
+                replayed="ended",
+            ),
+        ),
+    ),
+    "POST rooms/{room_id}/events/{seq}/edit": Content(
+        "what somebody corrects",
+        (Ask(body={"body": "{more_words}"}, use=OWN_MESSAGE, shows="{more_words}", replayed="ended"),),
+    ),
+    "POST rooms/{room_id}/events/{seq}/retract": Content(
+        "what somebody takes back", (Ask(use=OWN_MESSAGE, replayed="ended"),)
+    ),
+    "PUT rooms/{room_id}/read": Content("how far one has read", (Ask(body={"seq": 1}, shows="{user_of_asker}"),)),
+    "GET rooms/{room_id}/receipts": Content("how far everybody has read", (Ask(shows="{user_of_are}"),)),
+    # --- consents ---
+    "GET consents": Content(
+        "everything that is asked and agreed", (Ask(by=PATIENT, otherwise=_codes("patient_only", "absent")),)
+    ),
+    "POST consents": Content("asks for whoever waits in a room", (Ask(by=STAFF, body={"room": "{room_id}"}),)),
+    "GET consents/{consent_id}": Content(
+        "what is asked and agreed for a room", (Ask(by=PATIENT, shows='"grantees":['), Ask(by=STAFF))
+    ),
+    "POST consents/{consent_id}/give": Content("the patient's yes", (Ask(by=PATIENT, body=ANSWER),)),
+    "POST consents/{consent_id}/change": Content(
+        "the patient lets in others, or fewer", (Ask(by=PATIENT, body=ANSWER),)
+    ),
+    "POST consents/{consent_id}/decline": Content("the patient's no", (Ask(by=PATIENT, body=ANSWER),)),
+    "POST consents/{consent_id}/withdraw": Content("the patient stops sharing", (Ask(by=PATIENT, body=ANSWER),)),
+    "POST consents/{consent_id}/renew": Content("the patient's yes to a later end", (Ask(by=PATIENT, body=ANSWER),)),
+    "GET consents/{consent_id}/text": Content(
+        "the text to read out, for whoever writes the answer down", (Ask(by=RELATED, shows='"sha256":"'),)
+    ),
+    "GET consents/{consent_id}/renewal": Content("the text of a later end", (Ask(by=PATIENT, shows='"sha256":"'),)),
+    "GET consents/{consent_id}/receipt": Content("a receipt to print", (Ask(by=PATIENT, shows="{patient_name}"),)),
+    "POST consents/{consent_id}/record": Content(
+        "staff write down an answer", (Ask(by=RELATED, body={"answer": "decline", **ON_PAPER}),)
+    ),
+    "POST consents/{consent_id}/correct": Content(
+        "staff correct how it was written down",
+        (Ask(by=RELATED, body={"why": "{remark}", **ON_PAPER}, first=NO_ON_PAPER),),
+    ),
+    "POST consents/{consent_id}/assessment": Content(
+        "whether the patient can consent", (Ask(by=RELATED, body={"result": "competent", "assessed_at": "{past}"}),)
+    ),
+    "GET consents/{consent_id}/history": Content(
+        "every version of a room's consent", (Ask(by=PATIENT, shows="{user_of_vera}"),)
+    ),
+    # --- statutes and emergencies ---
+    "GET emergency-access/{access_id}": Content(
+        "why somebody had emergency access, for whoever reviews it",
+        (
+            Ask(
+                by=OFFICER,
+                first=First("POST rooms/{room_id}/emergency-access", EMERGENCY, into="access_id", by="sara"),
+                shows="{remark}",
+            ),
+        ),
+    ),
+    "GET patients/{patient_id}/rooms": Content(
+        "which rooms a patient has", (Ask(by=RELATED, by_relation=True, otherwise=NOT_FOR_ALL),)
+    ),
+    "POST rooms/{room_id}/emergency-access": Content(
+        "emergency access", (Ask(by=OUTSIDE, body=EMERGENCY, by_relation=True, otherwise=NOT_FOR_ALL),)
+    ),
+    "DELETE rooms/{room_id}/emergency-access": Content(
+        "whether one has emergency access",
+        (Ask(by=OUTSIDE, shows="", first=First("POST rooms/{room_id}/emergency-access", EMERGENCY)),),
+    ),
+    "POST rooms/{room_id}/statutory-grounds": Content(
+        "why somebody takes part by law", (Ask(by=RELATED, body=GROUND, by_relation=True),)
+    ),
+    "DELETE rooms/{room_id}/statutory-grounds/{ground_id}": Content(
+        "whether somebody takes part by law",
+        (
+            Ask(
+                by=RELATED,
+                shows="",
+                first=First("POST rooms/{room_id}/statutory-grounds", GROUND, into="ground_id"),
+                otherwise=_codes("staff_only"),
+            ),
+        ),
+    ),
+    # --- the patient's own ---
+    "GET exclusions": Content(
+        "whom the patient has excluded",
+        (Ask(by=PATIENT, first=IDA_OUT, shows="{user_of_ida}", otherwise=_codes("patient_only", "absent")),),
+    ),
+    "POST exclusions": Content(
+        "whom the patient has excluded",
+        (
+            Ask(
+                by=PATIENT,
+                body={"user": "{user_of_ida}"},
+                shows="{user_of_ida}",
+                otherwise=_codes("patient_only", "absent"),
+            ),
+        ),
+    ),
+    "DELETE exclusions/{user_id}": Content(
+        "whom the patient has excluded",
+        (
+            Ask(
+                by=PATIENT,
+                use={"user_id": "{user_of_ida}"},
+                first=IDA_OUT,
+                shows='"results":[',
+                otherwise=_codes("patient_only"),
+            ),
+        ),
+    ),
+    "GET duties": Content("what I must do, with the room it is about", (Ask(by=PATIENT, otherwise=_codes("absent")),)),
+    "POST duties/{duty_id}/done": Content("what I have done, with the room it was about", (Ask(by=PATIENT),)),
+    "GET me/access-log": Content(
+        "who has seen which room of mine", (Ask(by=PATIENT, otherwise=_codes("absent", "patient_only")),)
+    ),
+    # --- nothing of a room ---
+    "GET consent-forms": Plain("texts of forms, the same for everybody"),
+    "GET me": Plain("who I am and for whom I act"),
+    "PATCH me": Plain("my own language", (Ask(by=STAFF, body={"language": "en"}, shows=""),)),
+    "POST me/sign-out": Plain("ends my own session"),
+    "POST me/engagement": Plain(
+        "for whom I act", (Ask(by=STAFF, body={"engagement": "{engagement_of_asker}"}, shows=""),)
+    ),
+    "POST demo/sign-in": Plain("a session of a demo persona", (Ask(by=STAFF, body={"persona": "kari"}, shows=""),)),
+    "GET organisations": Plain("units and their contact points"),
+    "GET directory": Plain("staff by organisation and role", (Ask(by=STAFF, query="q=Lunde", shows=""),)),
+    "GET patients": Plain("patients to whom the unit has a relation, whatever rooms there are"),
+    "POST patients": Plain(
+        "registers a relation, whatever rooms there are",
+        (
+            Ask(
+                by=STAFF,
+                body={
+                    "name": "{patient_name}",
+                    "national_identity_number": "{number}",
+                    "relation": {"kind": "treatment", "reason": "henvist"},
+                },
+                shows="",
+            ),
+        ),
+    ),
+    "GET patients/{patient_id}": Plain("a patient to whom the unit has a relation, whatever rooms there are"),
+    "GET schema/": Plain("the OpenAPI document"),
+    "ANY asyncapi.yaml": Plain("the AsyncAPI document"),
+    "ANY docs/": Plain("the page of the API"),
+    "ANY docs/{name}": Plain("what that page loads", (Ask(by=STAFF, use={"name": "start.js"}, shows=""),)),
+    "ANY /health/live": Plain("whether the process answers"),
+    "ANY /health/ready": Plain("whether the database answers"),
+}
+
+WAITING = {
+    "GET rooms": "the card of a room as new",
+    "POST rooms": "the card of a room as new",
+    "GET rooms/{room_id}": "the card of a room as new",
+    "POST rooms/{room_id}/members": "a proposal, as if nobody were in",
+    "DELETE rooms/{room_id}/members/{member_id}": "takes back what they proposed themselves",
+    "POST consents": "asked for",
+    "GET consents/{consent_id}": "asked for",
+    "GET consents/{consent_id}/text": "what is asked, to whoever opened the room, while nothing is shared",
+    "POST consents/{consent_id}/record": "asked for",
+    "POST consents/{consent_id}/correct": "asked for",
+    "POST consents/{consent_id}/assessment": "asked for",
+    "POST rooms/{room_id}/statutory-grounds": "their own ground",
+    "GET patients/{patient_id}/rooms": "which rooms there are, for an emergency",
+    "POST rooms/{room_id}/emergency-access": "their own access, which opens the room",
+}
+"""What is answered to staff who have asked for a room themselves and wait for the patient: they know of it, and of
+nothing that is in it. To all else they are refused."""
+
+SAID: dict[str, Content | Plain] = {
+    "hello": Content("asks for what was missed in rooms"),
+    "post": Content("what somebody writes"),
+    "delivered": Content("a mark"),
+    "read": Content("a mark"),
+    "typing": Content("that somebody types"),
+    "ping": Plain("asks for a pong"),
+}
+"""Frames from a client."""
+
+HEARD: dict[str, Content | Plain] = {
+    "welcome": Content("my rooms with their heads"),
+    "event": Content("the timeline"),
+    "posted": Content("the number of what I wrote"),
+    "limited": Content("a room's head"),
+    "receipt": Content("how far somebody has read"),
+    "typing": Content("that somebody types"),
+    "room.opened": Content("that a room is mine now"),
+    "heartbeat": Content("my rooms with their heads"),
+    "room.closed": Plain("an id that the client named or followed; the same for one that is nobody's room"),
+    "synced": Plain("a word"),
+    "pong": Plain("a word"),
+    "error": Plain("a code, and the client's own reference"),
+}
+"""Frames from the server."""
+
+SOCKETS: dict[str, str] = {"^ws/v1$": "the gateway", "": "refused before it is accepted"}
+"""Addresses of WebSockets, by pattern."""
+
+
+def _each(why: str, names: str) -> dict[str, Plain]:
+    return {name: Plain(why) for name in names.split()}
+
+
+COMMANDS: dict[str, Content | Plain] = {
+    "serve": Plain("serves what is walked here"),
+    "demo": Plain("makes invented people and rooms in demo mode; writes ids and sessions of those it made"),
+    "story": Plain("plays with sessions of its own, through the API and the socket, which are walked here"),
+    "vault": Plain("ids, versions and counts of keys"),
+    "consent": Plain("ids, numbers and codes of what cannot be verified"),
+    "dumpdata": Plain("rows as the database holds them: what was written stays sealed"),
+    **_each(
+        "for whoever has the server's shell and its keys: no interface of the product",
+        "shell dbshell test testserver runserver runworker",
+    ),
+    **_each("tables and code, no rows", "check inspectdb diffsettings sqlflush sqlmigrate sqlsequencereset"),
+    **_each("tables and code, no rows", "migrate makemigrations squashmigrations optimizemigration showmigrations"),
+    **_each("tables and code, no rows", "remove_stale_contenttypes createcachetable startapp startproject"),
+    **_each("puts rows in or takes them away, and shows none", "loaddata flush createsuperuser changepassword"),
+    **_each("texts and files of the product", "makemessages compilemessages collectstatic findstatic"),
+    **_each("the OpenAPI document", "spectacular generateschema"),
+    **_each("a mail with fixed words", "sendtestemail"),
+}
+
+LOOPS: dict[str, Content | Plain] = {
+    "people": Plain("ends periods and sessions; tells nobody but by hints"),
+    "consent": Plain("ends consents; tells nobody but by hints"),
+    "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
+    "idempotency": Plain("forgets old answers"),
+}
+"""Loops of the worker. One that sends something of a room to somebody is walked as a route is."""
