@@ -55,4 +55,5 @@ def _supervise(loop: Loop, stop: threading.Event) -> None:
         except Exception as error:
             log.error("loop_failed", loop=loop.name, exc_info=error)
             wait = min(max(wait * 2, 1.0), SLOWEST_RETRY_S)
-    connection.close()
+        finally:
+            connection.close()  # back to the pool: a loop that sleeps must not keep a connection from a request
