@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 
+from server.audit import leaf
+from server.audit.detail import keep
 from server.audit.entry import Entry
 from server.common.ids import new_id
-from server.common.sql import insert, uuid_in, uuid_or_none
+from server.common.sql import insert, rfc3339_sql, uuid_in, uuid_or_none
 
 COLUMNS = (
     "id",
@@ -29,9 +31,10 @@ COLUMNS = (
     "outcome",
     "reason",
     "record_ids",
-    "detail",
     "request_id",
     "sealed_hash",
+    "detail_sealed",
+    "leaf",
 )
 
 
@@ -53,13 +56,43 @@ def record_many(entries: Iterable[Entry]) -> list[UUID]:
         raise OutsideTransaction
     entries = list(entries)
     ids = [new_id() for _ in entries]
-    insert("audit_auditevent", COLUMNS, map(_row, ids, entries))
+    insert("audit_auditevent", COLUMNS, map(_row, ids, entries), places=_places())
     return ids
 
 
+def _places() -> str:
+    """The leaf takes its time from the database, in the statement that gives `at` its default."""
+    time = rfc3339_sql("'now'" if connection.vendor == "sqlite" else "statement_timestamp()")
+    return "(" + "%s, " * (len(COLUMNS) - 1) + f"CAST(%s AS text) || {time} || CAST(%s AS text))"
+
+
 def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
-    """The values of `COLUMNS`. Plain SQL, because every act of everybody passes here; `at` is the database's own."""
+    """The values of `COLUMNS`, the leaf's in two. Plain SQL, because every act of everybody passes here."""
     actor = entry.actor
+    kept = keep(id_, entry.subject_id, entry.detail)
+    request = structlog.contextvars.get_contextvars().get("request_id", "")
+    before, after = leaf.parts(
+        event=id_,
+        type=entry.type,
+        actor=actor.user_id,
+        controller=actor.controller_id,
+        unit=actor.unit_id,
+        engagement=actor.engagement_id,
+        role=actor.role,
+        sign_in=actor.sign_in,
+        subject=entry.subject_id,
+        room=entry.room_id,
+        object=entry.object_id,
+        purpose=entry.purpose,
+        basis=entry.basis,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        records=entry.record_ids,
+        request=request,
+        commitment=kept.commitment,
+        sealed=entry.sealed_hash,
+        follows=entry.follows,
+    )
     return (
         uuid_in(id_),
         entry.type,
@@ -77,7 +110,9 @@ def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
         entry.outcome,
         entry.reason,
         json.dumps([str(one) for one in entry.record_ids]),
-        json.dumps(dict(entry.detail)),
-        structlog.contextvars.get_contextvars().get("request_id", ""),
+        request,
         entry.sealed_hash,
+        kept.sealed,
+        before,
+        after,
     )

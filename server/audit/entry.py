@@ -27,7 +27,8 @@ class Entry:
 
     `type` is dotted, `object.verb` (`room.opened`, `events.viewed`); `subject_id` is the patient; `object_id` the row
     that was made or touched; `basis` why it was allowed (`consent`, `self`, `relation`, …); `outcome` is `success` or
-    `refused`. `sealed_hash` is the SHA-256 (hex) of the sealed record that the act wrote.
+    `refused`. `sealed_hash` is the SHA-256 (hex) of the sealed record that the act wrote; `follows` the checkpoint
+    that an adopted log continues, and of no other event.
     """
 
     type: str
@@ -42,3 +43,4 @@ class Entry:
     record_ids: tuple[UUID, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
     sealed_hash: str | None = None
+    follows: str | None = None

@@ -66,10 +66,13 @@ def pipelined() -> Iterator[None]:
         yield
 
 
-def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows: in one statement or, in a pipeline, in one each, which is no round trip more and stays prepared."""
+def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], places: str = "") -> None:
+    """Insert rows: in one statement or, in a pipeline, in one each, which is no round trip more and stays prepared.
+
+    `places` says how a row's values become its columns, when it is not one for one.
+    """
     names = ", ".join(f'"{column}"' for column in columns)
-    places = "(" + ", ".join(["%s"] * len(columns)) + ")"
+    places = places or "(" + ", ".join(["%s"] * len(columns)) + ")"
     into = f'INSERT INTO "{table}" ({names}) VALUES '  # noqa: S608 - our own names
     waiting = list(rows)
     at_once = 1 if in_pipeline() else INSERT_ROWS

@@ -1,0 +1,45 @@
+"""What the database itself does for the log: each event that is written waits to be sealed, whoever wrote it."""
+
+from typing import Any
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.exceptions import IrreversibleError
+
+SQLITE = (
+    'CREATE TRIGGER "audit_auditevent_hand_on" AFTER INSERT ON "audit_auditevent" '
+    'BEGIN INSERT INTO "audit_pending" (event_id) VALUES (NEW.id); END',
+)
+POSTGRESQL = (
+    "CREATE FUNCTION samsnakk_await_sealing() RETURNS trigger LANGUAGE plpgsql AS $$ "
+    "BEGIN INSERT INTO audit_pending (event_id) SELECT id FROM fresh; RETURN NULL; END $$",
+    'CREATE TRIGGER "audit_auditevent_hand_on" AFTER INSERT ON "audit_auditevent" '
+    "REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION samsnakk_await_sealing()",
+    'ALTER TABLE "audit_auditevent" ENABLE ALWAYS TRIGGER "audit_auditevent_hand_on"',
+)
+
+
+def hand_on() -> migrations.RunPython:
+    """A migration step: the trigger that makes an event's pending row."""
+
+    def forwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        for statement in SQLITE if editor.connection.vendor == "sqlite" else POSTGRESQL:
+            editor.execute(statement)
+
+    return migrations.RunPython(forwards, _kept)
+
+
+def no_guard(table: str) -> migrations.RunPython:
+    """A migration step: drop the append-only triggers of `table`, whose shape is about to change. The same migration
+    must make them again."""
+
+    def forwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        sqlite = editor.connection.vendor == "sqlite"
+        for name in ("no_update", "no_delete", "no_replace") if sqlite else ("no_change", "no_truncate"):
+            editor.execute(f'DROP TRIGGER "{table}_{name}"' + ("" if sqlite else f' ON "{table}"'))
+
+    return migrations.RunPython(forwards, _kept)
+
+
+def _kept(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
+    raise IrreversibleError("the log stays sealed")
