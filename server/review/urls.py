@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from server.review.api import AccessLog
+from server.review.api.access_log import AccessLog
 
 urlpatterns = [path("me/access-log", AccessLog.as_view())]

@@ -1,0 +1,1 @@
+"""REST for reviewing: officers, and patients looking into their own log."""

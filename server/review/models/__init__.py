@@ -1,0 +1,1 @@
+"""Tables of the review: what officers read, find, decide and take out."""
