@@ -125,3 +125,11 @@ class Checkpoint(models.Model):
     made_at = models.DateTimeField(db_default=Now())
     note = models.TextField(blank=True)
     """The signed note; written once, after the commit."""
+
+
+class VerifierKey(models.Model):
+    """A key that checkpoints are signed with, as `signed-note` writes it; the sequencer adds its own. Published, and no
+    root of trust: officers keep the key that they were handed."""
+
+    line = models.CharField(max_length=300, primary_key=True)
+    since = models.DateTimeField(db_default=Now())

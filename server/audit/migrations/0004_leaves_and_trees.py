@@ -125,11 +125,19 @@ class Migration(migrations.Migration):
                 ("note", models.TextField(blank=True)),
             ],
         ),
+        migrations.CreateModel(
+            name="VerifierKey",
+            fields=[
+                ("line", models.CharField(max_length=300, primary_key=True, serialize=False)),
+                ("since", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+        ),
         migrations.RunPython(await_sealing, migrations.RunPython.noop),
         append_only(EVENTS, unique=[["id"]]),
         append_only("audit_tree", unique=[["number"], ["origin"]]),
         append_only("audit_leaf", unique=[["position"], ["event_id"]]),
         append_only("audit_node", unique=[["place"]]),
+        append_only("audit_verifierkey", unique=[["line"]]),
         set_once("audit_checkpoint", ["note"], unique=[["position"]]),
         hand_on(),
     ]
