@@ -190,6 +190,8 @@ class Officer(Period):
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="appointments")
     controller = models.ForeignKey(Controller, on_delete=models.PROTECT, related_name="officers")
+    verifies_log = models.BooleanField(default=False)
+    """*Log verifier*: may read the sealed entries of the whole log, of every controller, to verify them (L4)."""
 
     objects = PeriodQuerySet["Officer"].as_manager()
 

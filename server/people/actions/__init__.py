@@ -17,10 +17,18 @@ from server.people.actions.sessions import (
     set_language,
     sign_in,
 )
-from server.people.actions.staff import appoint_officer, deactivate_user, end_appointment, end_engagement, engage
+from server.people.actions.staff import (
+    appoint_log_verifier,
+    appoint_officer,
+    deactivate_user,
+    end_appointment,
+    end_engagement,
+    engage,
+)
 
 __all__ = [
     "Registered",
+    "appoint_log_verifier",
     "appoint_officer",
     "choose_engagement",
     "deactivate_user",

@@ -100,6 +100,18 @@ def appoint_officer(
 
 
 @transaction.atomic
+def appoint_log_verifier(*, officer_id: UUID, actor: Actor) -> None:
+    """Let an officer read the sealed entries of the whole log, to verify them (L4), until the appointment ends.
+
+    Raises NotFound; doing it again changes nothing.
+    """
+    if Officer.objects.filter(id=officer_id, verifies_log=False).update(verifies_log=True):
+        record(Entry("officer.log_verifier_appointed", actor, object_id=officer_id))
+    elif not Officer.objects.filter(id=officer_id).exists():
+        raise NotFound
+
+
+@transaction.atomic
 def end_appointment(*, officer_id: UUID, actor: Actor, reason: str) -> None:
     """End an officer's appointment and its sessions now. Raises NotFound; ending it again changes nothing."""
     officer = Officer.objects.select_for_update(no_key=True).filter(id=officer_id).first()
