@@ -51,6 +51,14 @@ class Environment(BaseSettings):
     session_hours: int = Field(default=12, ge=1, le=24 * 90)
     throttle: bool = True
 
+    sequencer: bool = True
+    """Seal the log in this process, beside serving; false where `manage.py audit sequence` does, under a role of its own."""
+    audit_key_file: Path | None = None
+    """Keys that sign checkpoints; unset: `VAR_DIR/audit/signing.key`, which demo mode makes."""
+    audit_store: str = Field(default="", repr=False)
+    """Where the sequencer remembers what it has signed: unset, the folder `VAR_DIR/audit/store` of this one host;
+    postgresql://…, another database that several hosts share."""
+
     capacities: Words = ["self"]
     """In which capacities somebody may decide for a patient (codes of `forms/capacities.json`)."""
     statutory_grounds: Words = []
@@ -75,6 +83,13 @@ class Environment(BaseSettings):
                 known = False
             if not known:
                 raise ValueError("expected postgresql://user@host:port/name or sqlite:////path")
+        return value
+
+    @field_validator("audit_store")
+    @classmethod
+    def _store(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("postgresql", "postgres"):
+            raise ValueError("expected postgresql://user@host:port/name, or nothing")
         return value
 
     @field_validator("redis_url")

@@ -1,0 +1,74 @@
+"""The sequencer as a loop: in the serving process, or in one of its own (`manage.py audit sequence`)."""
+
+from functools import cache
+
+import structlog
+from django.conf import settings
+
+from server.audit.keys import KeyFault, signers
+from server.audit.models import Pending
+from server.audit.sequencer import Sequencer, Stopped
+from server.audit.store import FileStore, PostgresStore, Store, StoreFault
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 0.25
+"""A checkpoint is signed within a second of the act, the loop's wait included."""
+
+
+class _Standing:
+    """How this process's sequencer stands, for its own health and metrics; what is due stands in the database."""
+
+    code = ""
+    settled = False
+
+
+standing = _Standing()
+
+
+def state() -> str:
+    """Empty while sealing goes on; else the code of what stopped it (`Stopped.code`, `store`, `key`)."""
+    return standing.code
+
+
+@cache
+def store() -> Store:
+    """The sequencer's memory, as the installation has it."""
+    if settings.ENV.audit_store:
+        return PostgresStore(settings.ENV.audit_store)
+    return FileStore(settings.ENV.var_dir / "audit" / "store")
+
+
+@cache
+def sequencer() -> Sequencer:
+    """Raises KeyFault."""
+    return Sequencer(store(), signers())
+
+
+def tick() -> int:
+    """Seal what waits. When it may not, say so loudly and try again later: acts go on, and wait to be sealed."""
+    try:
+        done = _work()
+    except (Stopped, StoreFault, KeyFault) as fault:
+        code = fault.code if isinstance(fault, Stopped) else "store" if isinstance(fault, StoreFault) else "key"
+        if standing.code != code:
+            log.critical("audit_sequencer_stopped", code=code, why=str(fault))
+        standing.code = code
+        raise
+    if standing.code:
+        log.warning("audit_sequencer_goes_on", after=standing.code)
+    standing.code = ""
+    return done
+
+
+def _work() -> int:
+    if not standing.settled or store().read().next is not None:
+        sequencer().settle()
+        standing.settled = True
+    done = 0
+    while Pending.objects.exists():
+        sealed = sequencer().step()
+        done += sealed
+        if sealed < sequencer().batch:
+            break
+    return done
