@@ -1,5 +1,6 @@
 """Append-only tables, enforced by the database on both engines (law 8). There is no bypass in product code.
 
+PostgreSQL: the triggers are `ENABLE ALWAYS`, so that `session_replication_role = replica` does not silence them either.
 SQLite: `INSERT OR REPLACE` deletes the old row without firing delete triggers, so an insert trigger guards too: a row
 whose key, or other unique value, is already there is refused before anything is replaced.
 """
@@ -51,6 +52,27 @@ def set_once(
 
     def backwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
         raise IrreversibleError(f"{table} stays append-only but for {', '.join(columns)}")
+
+    return migrations.RunPython(forwards, backwards)
+
+
+def always(*tables: str) -> migrations.RunPython:
+    """A migration step for tables whose guards were made before guards were `ENABLE ALWAYS`: now they are. Only
+    PostgreSQL knows the difference."""
+
+    def forwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        if editor.connection.vendor != "postgresql":
+            return
+        for table in tables:
+            with editor.connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal", [f'"{table}"']
+                )
+                names = [name for (name,) in cursor.fetchall()]
+            editor.execute(_always(table, *names))
+
+    def backwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        raise IrreversibleError(f"{', '.join(tables)} stay guarded")
 
     return migrations.RunPython(forwards, backwards)
 
@@ -108,6 +130,7 @@ def _postgresql(table: str, unique: Sequence[Unique]) -> list[str]:
         "FOR EACH ROW EXECUTE FUNCTION samsnakk_append_only()",
         f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{table}" '
         "FOR EACH STATEMENT EXECUTE FUNCTION samsnakk_append_only()",
+        _always(table, f"{table}_no_change", f"{table}_no_truncate"),
     ]
 
 
@@ -131,4 +154,9 @@ def _once_postgresql(table: str, columns: Sequence[str]) -> list[str]:
         "FOR EACH ROW EXECUTE FUNCTION samsnakk_append_only()",
         f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{table}" '
         "FOR EACH STATEMENT EXECUTE FUNCTION samsnakk_append_only()",
+        _always(table, f"{table}_set_once", f"{table}_no_delete", f"{table}_no_truncate"),
     ]
+
+
+def _always(table: str, *triggers: str) -> str:
+    return f'ALTER TABLE "{table}" ' + ", ".join(f'ENABLE ALWAYS TRIGGER "{one}"' for one in triggers)

@@ -143,7 +143,7 @@ class AppendOnly(TownTransactionTestCase):
             else:
                 cursor.execute(
                     "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-                    "WHERE NOT t.tgisinternal AND t.tgenabled = 'O'"
+                    "WHERE NOT t.tgisinternal AND t.tgenabled = 'A'"
                 )
                 kinds = {"no_change", "no_truncate"}
             found = set(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""The town, with helpers for what the consent engine does, and what an administrator of its database can do.
+"""The town, with helpers for what the consent engine does.
 
 «Red when …» in a test names the mutation that it is there for.
 """
@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from server.common.clock import now
 from server.consent import verify
@@ -96,26 +95,3 @@ def faults(consent: Consent | UUID) -> set[str]:
 def newest(consent: Consent | UUID) -> Version:
     id_ = consent if isinstance(consent, UUID) else consent.id
     return Version.objects.filter(consent_id=id_).latest("number")
-
-
-@contextmanager
-def administrator() -> Iterator[None]:
-    """Within this, no trigger holds: PostgreSQL's superuser puts them to sleep, SQLite's owner of the file takes them
-    away. They are back afterwards, and were never touched by the product."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET session_replication_role = replica")
-            try:
-                yield
-            finally:
-                cursor.execute("SET session_replication_role = origin")
-            return
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        triggers = cursor.fetchall()
-        for name, _ in triggers:
-            cursor.execute(f'DROP TRIGGER "{name}"')
-        try:
-            yield
-        finally:
-            for _, sql in triggers:
-                cursor.execute(sql.replace("%", "%%"))
