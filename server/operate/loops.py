@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.db import connection
 
+from server.audit import worker as audit
 from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
@@ -32,6 +34,7 @@ LOOPS = (
     Loop("consent", consent.tick, 1.0),
     Loop("rooms", rooms.tick, 1.0),
     Loop("idempotency", idempotency.forget_old, 600.0),
+    *([Loop("audit", audit.tick, audit.EVERY_S)] if settings.ENV.sequencer else []),
 )
 
 
