@@ -13,6 +13,7 @@ from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
 from server.people import worker as people
+from server.review import worker as review
 from server.rooms import worker as rooms
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ LOOPS = (
     Loop("people", people.tick, 2.0),
     Loop("consent", consent.tick, 1.0),
     Loop("rooms", rooms.tick, 1.0),
+    Loop("review", review.tick, 1.0),
     Loop("idempotency", idempotency.forget_old, 600.0),
     *([Loop("audit", audit.tick, audit.EVERY_S)] if settings.ENV.sequencer else []),
 )

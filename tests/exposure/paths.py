@@ -345,6 +345,7 @@ COMMANDS: dict[str, Content | Plain] = {
     "story": Plain("plays with sessions of its own, through the API and the socket, which are walked here"),
     "vault": Plain("ids, versions and counts of keys"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),
+    "review": Plain("counts and positions of officers' lines"),
     "dumpdata": Plain("rows as the database holds them: what was written stays sealed"),
     **_each(
         "for whoever has the server's shell and its keys: no interface of the product",
@@ -363,6 +364,7 @@ LOOPS: dict[str, Content | Plain] = {
     "people": Plain("ends periods and sessions; tells nobody but by hints"),
     "consent": Plain("ends consents; tells nobody but by hints"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
+    "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "idempotency": Plain("forgets old answers"),
 }
 """Loops of the worker. One that sends something of a room to somebody is walked as a route is."""

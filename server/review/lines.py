@@ -1,0 +1,113 @@
+"""The lines that officers read, made from the sealed log in the order of its leaves.
+
+A leaf's position is given once, without gaps, in the order of commits: whoever has followed the log up to a position
+has missed nothing before it. Ids and times cannot say that. Which controllers an event concerns is judged as of the
+event's own time, so that lines made anew are the same lines.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Count, Max
+
+from server.audit.models import Leaf
+from server.review.models import Line, Progress
+
+BATCH = 500
+"""Leaves of one transaction: a few tens of milliseconds on SQLite, which lets nobody else write meanwhile."""
+PAUSE_S = 0.05
+
+
+class Standing(NamedTuple):
+    """How far the lines have followed: the last position, how many leaves wait, how many lines there are."""
+
+    position: int
+    waiting: int
+    lines: int
+
+
+def follow(limit: int = BATCH) -> int:
+    """Make the lines of the next sealed events, at most `limit`; how many leaves that were. 0 when there is none, or
+    when another worker is making them.
+
+    One transaction, under the lock of the row that says how far: of two workers one makes a line, and a crash leaves
+    both the lines and the row as they were.
+    """
+    if not _anything():
+        return 0
+    with transaction.atomic():
+        mine = Progress.objects.select_for_update(skip_locked=True).first()
+        if mine is None:
+            return 0
+        after = Leaf.objects.filter(position__gt=mine.position).order_by("position")
+        found = after[:limit].aggregate(last=Max("position"), count=Count("position"))
+        if not found["count"]:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(_project(), [mine.position, found["last"]])
+        Progress.objects.filter(id=mine.id).update(position=found["last"])
+    return int(found["count"])
+
+
+def rebuild() -> Iterator[int]:
+    """Make every line anew; yields how many leaves have been followed so far. Workers may help meanwhile."""
+    with transaction.atomic():
+        _begin()
+        Progress.objects.select_for_update().get()
+        Line.objects.all().delete()
+        Progress.objects.update(position=0)
+    done = 0
+    while _anything():
+        count = follow()
+        done += count
+        if not count:  # a worker holds the lock
+            time.sleep(PAUSE_S)
+        yield done
+
+
+def standing() -> Standing:
+    """Counts rows: for people at a terminal."""
+    at = Progress.objects.values_list("position", flat=True).first() or 0
+    return Standing(at, Leaf.objects.filter(position__gt=at).count(), Line.objects.count())
+
+
+def _anything() -> bool:
+    """Whether a leaf waits; two look-ups by key, and no lock."""
+    newest = Leaf.objects.order_by("-position").values_list("position", flat=True).first()
+    if newest is None:
+        return False
+    at = Progress.objects.values_list("position", flat=True).first()
+    if at is None:
+        _begin()
+    return at is None or newest > at
+
+
+def _begin() -> None:
+    """The one row, if it is not there yet; whoever else makes it at this moment makes the same."""
+    Progress.objects.bulk_create([Progress()], ignore_conflicts=True)
+
+
+def _project() -> str:
+    """All lines of the leaves after one position and up to another, in one statement."""
+    # SQLite compares times as text, and `at` has milliseconds there where all else has microseconds.
+    at = "e.at" if connection.vendor == "postgresql" else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', e.at)"
+    copied = "event_id, at, actor_id, unit_id, subject_id, room_id, type, basis, outcome"
+    return f"""
+        WITH sealed AS (
+          SELECT l.position, e.id AS event_id, e.controller_id AS employer_id, {at} AS at,
+                 e.actor_id, e.unit_id, e.subject_id, e.room_id, e.type, e.basis, e.outcome
+          FROM audit_leaf l JOIN audit_auditevent e ON e.id = l.event_id
+          WHERE l.position > %s AND l.position <= %s
+        ), concerned AS (
+          SELECT position, employer_id AS controller_id FROM sealed WHERE employer_id IS NOT NULL
+          UNION
+          SELECT s.position, u.controller_id FROM sealed s
+            JOIN people_relation r ON r.patient_id = s.subject_id AND r.valid_from <= s.at
+              AND (r.valid_to IS NULL OR r.valid_to > s.at) AND (r.ended_at IS NULL OR r.ended_at > s.at)
+            JOIN people_unit u ON u.id = r.unit_id
+        )
+        INSERT INTO review_line (controller_id, position, {copied})
+        SELECT c.controller_id, s.position, {copied} FROM concerned c JOIN sealed s ON s.position = c.position
+    """  # noqa: S608 - our own names

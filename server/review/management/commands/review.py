@@ -1,0 +1,46 @@
+"""`manage.py review status | rebuild`: the lines that officers read, which are a copy of the sealed log in other order.
+
+Prints counts and positions only.
+"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from server.audit.models import index_of, tree_of
+from server.review.lines import rebuild, standing
+
+UNUSABLE = 2
+"""Exit code: the database does not answer."""
+TOLD_EVERY = 50_000
+"""Leaves between two lines on the terminal."""
+
+
+class Command(BaseCommand):
+    help = "Officers' lines: status (how far they have followed the log), rebuild (make all of them anew)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs.add_parser("status", help="how far the lines have followed the sealed log")
+        verbs.add_parser("rebuild", help="make all lines anew; officers find fewer until it is done")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            {"status": self._status, "rebuild": self._rebuild}[options["verb"]]()
+        except DatabaseError:
+            raise CommandError("the database does not answer", returncode=UNUSABLE) from None
+
+    def _status(self) -> None:
+        now = standing()
+        at = f"tree {tree_of(now.position)}, index {index_of(now.position)}" if now.position else "the beginning"
+        self.stdout.write(f"followed to: {at}\nsealed events that wait: {now.waiting}\nlines: {now.lines}")
+
+    def _rebuild(self) -> None:
+        told = 0
+        for done in rebuild():
+            if done - told >= TOLD_EVERY:
+                told = done
+                self.stdout.write(f"{done} sealed events followed")
+        self.stdout.write(f"Done: {standing().lines} lines.")
