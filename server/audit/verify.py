@@ -1,37 +1,28 @@
 """Check an audit log of Samsnakk yourself, without trusting the server that keeps it.
 
-  python verify.py SOURCE --key KEY [--older CHECKPOINT] [--token-file FILE]          the whole log
-  python verify.py proof FILE --key KEY --leaf LEAF [--disclosed FILE]                one event
+  python verify.py SOURCE --key KEY [--older CHECKPOINT] [--token-file FILE]    the whole log
+  python verify.py proof FILE --key KEY --leaf LEAF [--disclosed FILE]          one event
 
 This one file is all: it needs Python 3.11 or newer and the package `cryptography`.
 
-SOURCE  a folder with an export, or a server's address such as https://host/api/v1/audit/ (http on this machine only).
-KEY     the log's verifier key: name+hash+base64. Get it from elsewhere than the server that you check, best on paper.
-        Keys are changed now and then: give --key once for each.
---older       the checkpoint file that you kept from an earlier check. Only this shows that nothing has been rewritten
-              or cut off since. After each check, keep the file `checkpoint` where the operator cannot reach it.
---token-file  a file with your access token, if you are appointed log verifier: entries are personal data. Without
-              entries the tree alone is checked, and the answer says so.
---leaf        the event's entry, byte for byte; --disclosed: its details as they were given out to you.
-Details in an export (disclosed.jsonl) are compared with what the log says of them.
-
-Exit status, and what it means:
-  0  All is as it should be.
-  1  The command was not understood.
-  2  Something could not be read: a file, the server or its answer. Nothing is known; get it again.
-  3  The signature is not by your key. Do not believe what you were given; ask for the key by another way.
-  4  An entry, a tile or the root does not fit. The answer names it. Keep what you have and report a breach.
-  5  The log does not continue your older checkpoint: it was rewritten or rolled back. Keep both and report a breach.
-  6  The proof fails: this entry, as it stands, is not in the log at that place.
-  7  Details that were given out are not those that the log recorded.
-  8  A new log was begun on purpose and says that it follows the one of your older checkpoint; all else is well. Ask
-     who decided that and why, and check the old log's export too.
+SOURCE        a folder with an export, or a server's address such as https://host/api/v1/audit/
+              (http only where the server runs on this machine).
+KEY           the log's verifier key, name+hash+base64. Get it by another way than from the server that you check, best
+              on paper. Keys are changed now and then: give --key once for each that you trust.
+--older       the checkpoint file that you kept from an earlier check. It alone shows that nothing has been rewritten or
+              cut off since. After each check, keep the file `checkpoint` where the operator cannot reach it.
+--token-file  a file that holds your access token, if you are appointed log verifier. Entries are personal data: without
+              them the tree alone is checked, and the answer says so.
+--leaf        the event's entry, byte for byte.
+--disclosed   the event's details as they were given out: one JSON object per line with id, salt and detail. An export
+              has them in disclosed.jsonl, and they are checked with the rest.
 """
 
 import argparse
 import hashlib
 import http.client
 import ipaddress
+import itertools
 import json
 import re
 import sys
@@ -57,7 +48,26 @@ ED25519 = b"\x01"
 """The type of signature in a key of a signed note."""
 VERSIONS = (1,)
 """Forms of an entry that are known here (`v`)."""
-NOTE_LIMIT, LINE_LIMIT, BUNDLE_LIMIT = 1 << 16, 1 << 20, WIDTH * ((1 << 16) + 2)
+NOTE_LIMIT, LINE_LIMIT, BUNDLE_LIMIT = 1 << 16, 1 << 20, WIDTH * ((1 << 16) + 1)
+"""Bytes that are read at most of a note or proof, of a line with details, of a bundle."""
+TIMEOUT_S, PAUSES_S = 60, (1, 5, 20, 60, 0)
+"""How long a server may be silent, and when it is asked again after it said that it is asked too much."""
+
+GOOD, USAGE, UNREADABLE, SIGNATURE, MISMATCH, REWRITTEN, PROOF, DETAIL, NEW_LOG = range(9)
+STATUS = {
+    GOOD: "All is as it should be.",
+    USAGE: "The command was not understood; --help explains it.",
+    UNREADABLE: "Something could not be read, so nothing is known. Get it again.",
+    SIGNATURE: "The signature is not by your key. Believe nothing of it, and ask for the key by another way.",
+    MISMATCH: "What is named does not fit the rest: it was altered. Keep what you have and report a breach.",
+    REWRITTEN: "The log does not continue your older checkpoint: it was rewritten or rolled back. Keep both and report a "
+    "breach.",
+    PROOF: "The proof fails: the log does not hold this entry, as it stands, at that place.",
+    DETAIL: "Details that were given out are not those that were logged. Ask who gave them out.",
+    NEW_LOG: "A new log was begun on purpose after your older checkpoint, and says so. The rest is well. Ask who decided "
+    "it and why, and check the old log's export too.",
+}
+"""Exit statuses, and what each means to who checks."""
 
 
 # The tree of RFC 6962, section 2.1, and its proofs (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
@@ -322,8 +332,6 @@ def parse_entry(entry: bytes) -> dict[str, Any]:
     return leaf
 
 
-
-
 def _shape(keys: str, values: dict[str, bytes]) -> bytes:
     pairs = (b'"%b":%b' % (key.encode(), values.get(key, rb"(?:null|%b)" % _TEXT)) for key in keys.split())
     return rb"\{%b\}" % b",".join(pairs)
@@ -345,12 +353,30 @@ _PLAIN = re.compile(
 """What nearly all entries look like: canonical by its form, so that it need not be parsed. Groups: detail, id."""
 
 
-def commitment(entry: bytes) -> tuple[str | None, str | None]:
+def commitment(entry: bytes) -> tuple[Any, Any]:
     """The event's id, and the commitment to its details. Raises ValueError as `parse_entry` does."""
     if plain := _PLAIN.fullmatch(entry):
         return plain[2].decode(), plain[1] and plain[1].decode()
     leaf = parse_entry(entry)
     return leaf.get("id"), leaf.get("detail")
+
+
+def disclosed(file: BinaryIO, name: str) -> dict[str, str]:
+    """Event id -> the commitment that its details give, from lines of JSON with `id`, `salt` (hex) and `detail` (the
+    exact text). Raises Fault."""
+    found: dict[str, str] = {}
+    for number in itertools.count(1):
+        if not (line := file.readline(LINE_LIMIT)):
+            return found
+        try:
+            row = json.loads(line)
+            event = row["id"]
+            digest = hashlib.sha256(bytes.fromhex(row["salt"]) + row["detail"].encode()).hexdigest()
+            if found.setdefault(event, digest) != digest:
+                raise Fault(DETAIL, f"Line {number} of {name} says otherwise of the same event than a line before.")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise Fault(UNREADABLE, f"Line {number} of {name} is not what was given out: it cannot be read.") from None
+    raise AssertionError
 
 
 # Where a log is read from.
@@ -403,12 +429,19 @@ class Server:
             host, _ = parts.hostname or "", parts.port
         except ValueError:
             host = ""
-        if not host or parts.username or parts.password or parts.query or parts.fragment or parts.scheme not in SCHEMES:
-            raise Fault(1, "The address of a server looks like https://host/api/v1/audit/")
+        if (
+            not host
+            or parts.username
+            or parts.password
+            or parts.query
+            or parts.fragment
+            or parts.scheme not in ("http", "https")
+        ):
+            raise Fault(USAGE, "The address of a server looks like https://host/api/v1/audit/")
         if parts.scheme != "https" and not _is_local(host):
-            raise Fault(1, "A server elsewhere is asked over https only.")
+            raise Fault(USAGE, "A server elsewhere is asked over https only.")
         if not re.fullmatch(r"[!-~]*", token):
-            raise Fault(1, "The token file holds something else than a token.")
+            raise Fault(USAGE, "The token file holds something else than a token.")
         self.base, self.token = base.rstrip("/") + "/", token
         proxies = [urllib.request.ProxyHandler({})] if _is_local(host) else []
         self.opener = urllib.request.build_opener(_NoRedirect, *proxies)
@@ -422,16 +455,16 @@ class Server:
                 with self.opener.open(request, timeout=TIMEOUT_S) as answer:
                     data = _limited(answer, name, limit)
                     if answer.headers.get("Content-Length", str(len(data))) != str(len(data)):
-                        raise Fault(2, f"The server broke off in the middle of {name}.")
+                        raise Fault(UNREADABLE, f"The server broke off in the middle of {name}.")
                     return data
             except urllib.error.HTTPError as error:
                 error.close()
                 if error.code in (403, 404) or (error.code == 401 and not secret):
                     return None
                 if error.code not in (429, 503) or not pause:
-                    raise Fault(2, f"The server answered {error.code} to {name}.") from None
+                    raise Fault(UNREADABLE, f"The server answered {error.code} to {name}.") from None
             except (OSError, ValueError, http.client.HTTPException) as error:
-                raise Fault(2, f"The server could not be read: {error}.") from None
+                raise Fault(UNREADABLE, f"The server could not be read: {error}.") from None
             time.sleep(pause)
         return None
 
@@ -449,7 +482,7 @@ def _is_local(host: str) -> bool:
 def _limited(file: BinaryIO, name: str, limit: int) -> bytes:
     data = file.read(limit + 1)
     if len(data) > limit:
-        raise Fault(2, f"{name} is larger than any such file can be.")
+        raise Fault(UNREADABLE, f"{name} is larger than any such file can be.")
     return data
 
 
@@ -465,9 +498,9 @@ class Walk:
     details: dict[str, str]
     """Event id -> commitment that its disclosed details give; what is met is taken out."""
     with_entries: bool = False
-    follows: str = ""
+    follows: object = None
     """The old log's checkpoint that the first entry names."""
-    wrong_details: list[str] = field(default_factory=list)
+    wrong_details: list[int] = field(default_factory=list)
     edge: list[bytes] = field(default_factory=lambda: [b""])
     """For each level, the hashes that no full tile holds yet."""
     numbers: list[int] = field(default_factory=lambda: [0])
@@ -523,7 +556,7 @@ class Walk:
             below = number * WIDTH + place
             first = below * WIDTH**level
             raise Fault(
-                4,
+                MISMATCH,
                 f"{self.name(level, number)} and {self.name(level - 1, below)} do not fit together (hash {place} of the "
                 f"former). One of them was altered; the entries concerned are {first} to {first + WIDTH**level - 1}.",
             )
@@ -533,31 +566,41 @@ class Walk:
         try:
             entries = split_bundle(self.fetch("entries", number, BUNDLE_LIMIT))
         except ValueError as error:
-            raise Fault(4, f"{name} is damaged: {error}.") from None
+            raise Fault(MISMATCH, f"{name} is damaged: {error}.") from None
         if len(entries) not in (width, WIDTH):
-            raise Fault(4, f"{name} holds {len(entries)} entries; there should be {width}.")
+            raise Fault(MISMATCH, f"{name} holds {len(entries)} entries; there should be {width}.")
         entries = entries[:width]
         found = b"".join([hashlib.sha256(b"\x00" + entry).digest() for entry in entries])
         if found != hashes:
             wrong = [str(number * WIDTH + place) for place in _differing(found, hashes)]
             listed = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
             plural = "Entries" if len(wrong) > 1 else "Entry"
-            raise Fault(4, f"{plural} {listed} ({name}): not what was sealed; {self.name(0, number)} says otherwise.")
-        for place, entry in enumerate(entries):
-            try:
-                event, committed = commitment(entry)
-            except ValueError as error:
-                raise Fault(4, f"Entry {number * WIDTH + place} ({name}) {error}.") from None
-            if self.details and event in self.details and self.details.pop(event) != committed:
-                self.wrong_details.append(f"{number * WIDTH + place} (event {_shown(event)})")
+            raise Fault(
+                MISMATCH, f"{plural} {listed} ({name}): not what was sealed; {self.name(0, number)} says otherwise."
+            )
+        place = 0
+        try:
+            for place, entry in enumerate(entries):
+                if self.details:
+                    self.compare_details(number * WIDTH + place, *commitment(entry))
+                elif not _PLAIN.fullmatch(entry):
+                    parse_entry(entry)
+        except ValueError as error:
+            raise Fault(MISMATCH, f"Entry {number * WIDTH + place} ({name}) {error}.") from None
         if number == 0:
-            self.follows = str(parse_entry(entries[0]).get("follows") or "")
+            self.follows = parse_entry(entries[0]).get("follows")
+
+    def compare_details(self, index: int, event: object, committed: object) -> None:
+        if isinstance(event, str) and event in self.details and self.details.pop(event) != committed:
+            self.wrong_details.append(index)
 
     def tile(self, level: int, number: int) -> bytes:
         width = self.width(level, number)
         hashes = self.fetch(level, number, WIDTH * HASH)
         if len(hashes) not in (width * HASH, WIDTH * HASH):
-            raise Fault(4, f"{self.name(level, number)} has {len(hashes)} bytes; there should be {width * HASH}.")
+            raise Fault(
+                MISMATCH, f"{self.name(level, number)} has {len(hashes)} bytes; there should be {width * HASH}."
+            )
         return hashes[: width * HASH]
 
     def fetch(self, level: int | str, number: int, limit: int) -> bytes:
@@ -566,7 +609,7 @@ class Walk:
         for one in dict.fromkeys((name, name.partition(".p/")[0])):
             if (data := self.source.read(one, limit)) is not None:
                 return data
-        raise Fault(2, f"{name} is missing. What you were given is not whole; get it again.")
+        raise Fault(UNREADABLE, f"{name} is missing. What you were given is not whole; get it again.")
 
     def width(self, level: int | str, number: int) -> int:
         return min(WIDTH, self.size // WIDTH ** (0 if level == "entries" else int(level)) - number * WIDTH)
@@ -602,30 +645,178 @@ class Progress:
 # What is asked on the command line, and the answers.
 
 
-def check_log(source: Source, keys: Sequence[VerifierKey], older_note: str | None, say: "Say") -> int:
-    """Check everything that `source` gives. Returns 0 or 8; raises Fault."""
-    head = _checkpoint(_text(source.read("checkpoint", NOTE_LIMIT), "checkpoint"), keys)
-    older = None if older_note is None else _checkpoint(older_note, _renamed(keys, older_note), "older checkpoint")
-    same = older is not None and older.origin == head.origin
-    if older and same and older.size > head.size:
-        raise Fault(
-            5, f"The log is shorter than it was: {head.size} entries now, {older.size} in your older checkpoint."
-        )
-    details = disclosed(source.path / "disclosed.jsonl") if isinstance(source, Folder) else {}
-    told = len(details)
+def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | None, details: dict[str, str]) -> int:
+    """Check all that `source` gives. Returns GOOD or NEW_LOG; raises Fault."""
+    note = source.read("checkpoint", NOTE_LIMIT)
+    if note is None:
+        raise Fault(UNREADABLE, "There is no checkpoint: this is not a log.")
+    head = _checkpoint(note, keys, "The checkpoint")
+    older = None if older_note is None else _checkpoint(older_note, keys, "Your older checkpoint", of_any_log=True)
+    continues = older is not None and older.origin == head.origin
+    if older and continues and older.size > head.size:
+        raise Fault(REWRITTEN, f"The log has {head.size} entries; your older checkpoint counted {older.size}.")
+    told, progress = len(details), Progress(head.size, sys.stderr)
     walk = Walk(source, head.size, details)
-    progress = Progress(head.size, sys.stderr)
-    root, *at_older = walk.go([head.size, *([older.size] if older and same else [])], progress)
+    roots = walk.go([head.size, older.size if older and continues else 0], progress)
     progress.end()
-    fits = older and at_older == [older.root]
-    if root != head.root:
-        since = f" Entries 0 to {older.size - 1} are as in your older checkpoint." if older and fits else ""
-        raise Fault(4, f"The tiles fit each other, but not the signed root: something was altered throughout.{since}")
-    if older and same and not fits:
-        raise Fault(
-            5,
-            f"The first {older.size} entries are no longer those of your older checkpoint. What was logged before it "
-            "was rewritten, and signed anew.",
+    as_before = older is not None and continues and roots[1] == older.root
+    if roots[0] != head.root:
+        kept = (
+            f" Entries 0 to {older.size - 1} are still those of your older checkpoint." if older and as_before else ""
         )
-    say(f"The log {head.origin} is whole: {head.size} entries, signed by the key that you gave.")
-    ...
+        raise Fault(MISMATCH, f"The tiles fit one another, but not the root that was signed.{kept}")
+    if older and continues and not as_before:
+        raise Fault(REWRITTEN, f"The first {older.size} entries are not those that your older checkpoint was made of.")
+    if walk.with_entries and (walk.wrong_details or details):
+        listed = ", ".join(
+            [f"of entry {index}" for index in walk.wrong_details] + [f"of {ascii(one)}" for one in details]
+        )
+        raise Fault(DETAIL, f"Details {listed[:200]} do not match the log.")
+    say(f"The log {head.origin} is whole: {head.size} entries under the root {b64encode(head.root).decode()}.")
+    say("Your key signed it, and every tile was computed again from what lies below it.")
+    if walk.with_entries:
+        say(
+            "Every entry was read, and is what was sealed."
+            + (f" {told} details match what was logged." if told else "")
+        )
+    elif head.size:
+        say("ENTRIES WERE NOT CHECKED: they were not given out to you. A log verifier gets them.")
+    named = "The older checkpoint that the first entry names"
+    follows = _checkpoint(str(walk.follows).encode(), keys, named, of_any_log=True) if walk.follows else None
+    if follows:
+        say(f"It was begun on purpose, and says that it follows the log {follows.origin} of {follows.size} entries.")
+    if older and not continues:
+        return _begun_anew(head, older, follows, walk.with_entries)
+    say(
+        f"It continues your older checkpoint: the first {older.size} entries are unchanged."
+        if older
+        else "Whether it was rewritten before it was signed, only an older checkpoint shows (--older). Keep this one."
+    )
+    return GOOD
+
+
+def _begun_anew(head: Checkpoint, older: Checkpoint, follows: Checkpoint | None, with_entries: bool) -> int:
+    """Another log than that of the older checkpoint: NEW_LOG when it owns up to all that the older one counted."""
+    say(f"Your older checkpoint is of another log: {older.origin}, {older.size} entries.")
+    if follows and follows.origin == older.origin:
+        if follows.size > older.size or follows == older:
+            return NEW_LOG
+        raise Fault(
+            REWRITTEN, f"The new log {head.origin} gives another end of the old one than your checkpoint shows."
+        )
+    why = "does not name it" if with_entries else "was not given out to you"
+    raise Fault(REWRITTEN, f"The first entry of {head.origin} would name the log that it follows, but {why}.")
+
+
+def _checkpoint(note: bytes, keys: Sequence[VerifierKey], what: str, *, of_any_log: bool = False) -> Checkpoint:
+    """Raises Fault. A log that is begun anew has a new name: `of_any_log` lets the same keys speak for each name."""
+    try:
+        text = note.decode()
+        origin = text.partition("\n")[0]
+        known = any(key.name == origin for key in keys)
+        renamed = [] if known else [VerifierKey(origin, key.public) for key in keys]
+        found = open_checkpoint(text, [*keys, *renamed])
+    except ValueError as error:
+        why = error if isinstance(error, BadNote) else "this is not a signed note"
+        raise Fault(SIGNATURE, f"{what} cannot be believed: {why}.") from None
+    if known or of_any_log:
+        return found
+    lines = " ".join(f"--key {key.line}" for key in renamed)
+    raise Fault(
+        SIGNATURE,
+        f"{what} is of the log {origin}, for which you gave no key, though one that you gave has signed it. If you know "
+        f"why the log has a new name, check again with {lines}",
+    )
+
+
+def check_proof(proof: bytes, keys: Sequence[VerifierKey], leaf: bytes, details: dict[str, str]) -> None:
+    """Check one event. Raises Fault."""
+    try:
+        index, hashes, note = parse_proof(proof.decode())
+    except ValueError:
+        raise Fault(UNREADABLE, "The file is not a proof.") from None
+    head = _checkpoint(note.encode(), keys, "The checkpoint in the proof")
+    entry = leaf.removesuffix(b"\n").removesuffix(b"\r")  # an editor's; an entry ends in a brace
+    if not verify_inclusion(index, head.size, leaf_hash(entry), hashes, head.root):
+        raise Fault(PROOF, f"The entry is not number {index} of the {head.size} in the log {head.origin}.")
+    try:
+        event, committed = commitment(entry)
+    except ValueError as error:
+        raise Fault(MISMATCH, f"Entry {index} {error}.") from None
+    if details and details.get(event) != committed:
+        raise Fault(DETAIL, f"The details are not those of entry {index}.")
+    say(f"The entry is number {index} of the {head.size} in the log {head.origin}, signed by the key that you gave.")
+    if details:
+        say("The details match what was logged.")
+
+
+def say(text: str) -> None:
+    """A line on standard output, whatever its encoding."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Fault(USAGE, f"{message[:1].upper()}{message[1:]}.")
+
+
+def _parser(proof: bool) -> _Parser:
+    statuses = "\n".join(f"  {status}  {meaning}" for status, meaning in STATUS.items())
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(description=__doc__, epilog=f"Exit status:\n{statuses}", formatter_class=raw, allow_abbrev=False)
+    parser.add_argument("source", metavar="FILE" if proof else "SOURCE", type=str if not proof else Path)
+    parser.add_argument("--key", metavar="KEY", required=True, action="append", type=VerifierKey.parse)
+    for name, wanted in (("--leaf", True), ("--disclosed", False)) if proof else ():
+        parser.add_argument(name, type=Path, required=wanted)
+    for name in () if proof else ("--older", "--token-file"):
+        parser.add_argument(name, type=Path)
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Check what the command line asks for. Returns an exit status; raises Fault and OSError."""
+    proof = list(arguments[:1]) == ["proof"]
+    asked = _parser(proof).parse_args(arguments[1:] if proof else arguments)
+    if proof:
+        details = _details(asked.disclosed) if asked.disclosed else {}
+        check_proof(_contents(asked.source), asked.key, _contents(asked.leaf), details)
+        return GOOD
+    if "://" in asked.source:
+        token = _contents(asked.token_file).decode("latin-1").strip() if asked.token_file else ""
+        source: Source = Server(asked.source, token)
+        details = {}
+    else:
+        folder = Path(asked.source)
+        source, own = Folder(folder), folder / "disclosed.jsonl"
+        details = _details(own) if own.exists() else {}
+    return check_log(source, asked.key, _contents(asked.older) if asked.older else None, details)
+
+
+def _contents(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _limited(file, str(path), NOTE_LIMIT)
+
+
+def _details(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return disclosed(file, str(path))
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        status = run(arguments)
+    except Fault as fault:
+        status = fault.status
+        say(f"{'NOT OK' if status > UNREADABLE else 'NOT CHECKED'}: {fault}")
+    except OSError as error:
+        status = UNREADABLE
+        say(f"NOT CHECKED: {error.filename or 'a file'} could not be read: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        return 130
+    say(STATUS[status])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
