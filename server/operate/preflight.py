@@ -48,11 +48,14 @@ def choice_faults() -> list[str]:
         "CAPACITIES": (settings.ENV.capacities, forms.capacities()),
         "STATUTORY_GROUNDS": (settings.ENV.statutory_grounds, forms.statutory_grounds()),
     }
-    return [
+    faults = [
         f"{setting} names a code that is not known. Known: {', '.join(sorted(known))}."
         for setting, (codes, known) in named.items()
         if set(codes) - set(known)
     ]
+    if settings.ENV.audit_mail_to and not settings.ENV.email_url:
+        faults.append("AUDIT_MAIL_TO names officers, and EMAIL_URL no mail server that would reach them.")
+    return faults
 
 
 def production_faults() -> list[str]:

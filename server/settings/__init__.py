@@ -2,12 +2,13 @@
 
 import contextlib
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
 from server.common.logs import logging_config
 from server.common.postgres import ImpatientConnection
-from server.settings.env import ROOT, read_environment
+from server.settings.env import MAIL_PORTS, ROOT, read_environment
 
 ENV = read_environment()
 
@@ -118,6 +119,15 @@ LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")
 LOCALE_PATHS = [ROOT / "server" / "locale"]
 USE_I18N = True
 
+# --- mail: checkpoints to officers, and nothing else ----------------------------------------------------
+_mail = urlsplit(ENV.email_url)
+EMAIL_HOST = _mail.hostname or "localhost"
+EMAIL_PORT = _mail.port or MAIL_PORTS.get(_mail.scheme, 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtps"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENV.audit_mail_from
+
 # --- HTTP ---------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -132,7 +142,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 SECURE_SSL_REDIRECT = not DEMO
 SECURE_HSTS_SECONDS = 0 if DEMO else 63_072_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEMO
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 if ENV.behind_tls:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

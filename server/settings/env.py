@@ -1,5 +1,6 @@
 """What the environment may say, typed; anything wrong stops the start with one clear line."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ROOT = Path(__file__).resolve().parents[2]
 
 Words = Annotated[list[str], NoDecode]
+
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
 class Environment(BaseSettings):
@@ -52,12 +55,22 @@ class Environment(BaseSettings):
     throttle: bool = True
 
     sequencer: bool = True
-    """Seal the log in this process, beside serving; false where `manage.py audit sequence` does, under a role of its own."""
+    """Seal the log in this process, beside serving; false where `manage.py audit sequence` does, under its own role."""
     audit_key_file: Path | None = None
     """Keys that sign checkpoints; unset: `VAR_DIR/audit/signing.key`, which demo mode makes."""
     audit_store: str = Field(default="", repr=False)
     """Where the sequencer remembers what it has signed: unset, the folder `VAR_DIR/audit/store` of this one host;
     postgresql://…, another database that several hosts share."""
+
+    audit_checkpoint_dir: Path | None = None
+    """Folder that gets every published checkpoint as a file; best one that other hands keep."""
+    audit_mail_to: Words = []
+    """Officers' addresses; each gets the newest checkpoint once a day."""
+    audit_mail_from: str = "samsnakk@localhost"
+    email_url: str = Field(default="", repr=False)
+    """`smtp://`, `smtp+tls://` (STARTTLS) or `smtps://`, then `user:password@host:port`."""
+    metrics_token: str = Field(default="", repr=False)
+    """Opens `/metrics` to other machines than this one."""
 
     capacities: Words = ["self"]
     """In which capacities somebody may decide for a patient (codes of `forms/capacities.json`)."""
@@ -68,7 +81,9 @@ class Environment(BaseSettings):
     own_posts_days: int = Field(default=14, ge=0, le=365)
     """For how long authors may export their own posts after their access to a room ended."""
 
-    @field_validator("allowed_hosts", "trusted_origins", "capacities", "statutory_grounds", mode="before")
+    @field_validator(
+        "allowed_hosts", "trusted_origins", "audit_mail_to", "capacities", "statutory_grounds", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [word for word in value.replace(",", " ").split() if word] if isinstance(value, str) else value
@@ -90,6 +105,31 @@ class Environment(BaseSettings):
     def _store(cls, value: str) -> str:
         if value and urlsplit(value).scheme not in ("postgresql", "postgres"):
             raise ValueError("expected postgresql://user@host:port/name, or nothing")
+        return value
+
+    @field_validator("audit_mail_to", "audit_mail_from")
+    @classmethod
+    def _addresses(cls, value: list[str] | str) -> list[str] | str:
+        for one in [value] if isinstance(value, str) else value:
+            if not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", one):
+                raise ValueError("expected e-mail addresses")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _email(cls, value: str) -> str:
+        if value:
+            parts = urlsplit(value)
+            port = parts.port  # raises ValueError too
+            if parts.scheme not in MAIL_PORTS or not parts.hostname or port == 0:
+                raise ValueError("expected smtp://, smtp+tls:// or smtps://, then user:password@host:port")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _token(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[!-~]{24,}", value):
+            raise ValueError("expected at least 24 characters, and no space among them")
         return value
 
     @field_validator("redis_url")
