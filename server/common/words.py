@@ -59,6 +59,12 @@ WORDS: dict[str, Any] = {
     "answer_needed": _("Write what you found. Until then it stays open."),
     "no_answer_wanted": _("This only needs to be acknowledged; it takes no words."),
     "answered_already": _("This was done before, with other words or none. The new words were not kept."),
+    # Review
+    "officer_only": _("Only the privacy officer can do this."),
+    "own_shield": _("Nobody decides this about themselves. Ask another officer."),
+    "shielded_already": _("This is decided already. End that decision before you make a new one."),
+    "nothing_sealed": _("Nothing has been sealed yet. Try again in a few seconds."),
+    "not_your_export": _("Only whoever ordered this export can fetch it. Order one of your own, and say why."),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),

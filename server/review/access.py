@@ -1,0 +1,68 @@
+"""The guarded doors of the review: an officer sees what concerns their own controller, and nothing else (L6)."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+
+from server.common.errors import Forbidden, NotFound, Refusal
+from server.people.actors import Acting
+from server.people.models import Engagement, Officer, Patient, Relation, Session
+from server.people.periods import NOW
+
+
+def require_officer(acting: Acting, act: str) -> Officer:
+    """The appointment acted for.
+
+    Raises Forbidden `officer_only`, recorded as `act`.
+    """
+    if acting.officer is None:
+        raise Forbidden(code="officer_only", refusal=Refusal(act, "not_officer"))
+    return acting.officer
+
+
+def open_patient_of(officer: Officer, patient_id: UUID, act: str) -> Patient:
+    """A patient who has, or has had, to do with a unit of the officer's controller: what was logged then is theirs to
+    ask for afterwards too (GDPR article 15).
+
+    Raises NotFound, the same for foreign and missing; recorded as `act`.
+    """
+    related = Relation.objects.filter(
+        patient_id=OuterRef("id"), unit__controller_id=officer.controller_id, valid_from__lte=NOW
+    )
+    # One statement whether the patient is foreign or missing, so that time does not tell them apart.
+    found = Patient.objects.filter(id=patient_id).annotate(related=Exists(related)).first()
+    if found is None or not found.related:
+        known = found.id if found is not None else None
+        reason = "missing" if found is None else "foreign"
+        raise NotFound(refusal=Refusal(act, reason, subject_id=known, object_id=patient_id))
+    return found
+
+
+def require_employee_of(officer: Officer, user_id: UUID, act: str) -> None:
+    """Somebody who works or has worked for the officer's controller, or is or was its officer.
+
+    Raises NotFound, the same for foreign and missing; recorded as `act`.
+    """
+    works = Engagement.objects.filter(user_id=user_id, unit__controller_id=officer.controller_id)
+    appointed = Officer.objects.filter(user_id=user_id, controller_id=officer.controller_id)
+    if not works.values("id").union(appointed.values("id")).exists():
+        raise NotFound(refusal=Refusal(act, "foreign", object_id=user_id))
+
+
+class Reader(NamedTuple):
+    """Who is being answered over a longer time, and for what: asked again while the answer goes out (law 5)."""
+
+    digest: str
+    officer_id: UUID | None
+
+    def still(self) -> bool:
+        """Whether the session, and the appointment it acts for, hold now; one statement, by the database's time."""
+        return Session.objects.live().filter(digest=self.digest, officer_id=self.officer_id).exists()
+
+
+def reader_of(acting: Acting) -> Reader:
+    """Raises ValueError for somebody without a session: nobody reads at length without one."""
+    if acting.session is None:
+        raise ValueError("no session")
+    return Reader(acting.session.digest, acting.officer.id if acting.officer is not None else None)
