@@ -73,7 +73,7 @@ def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
     request = structlog.contextvars.get_contextvars().get("request_id", "")
     before, after = leaf.parts(
         event=id_,
-        type=entry.type,
+        act=entry.type,
         actor=actor.user_id,
         controller=actor.controller_id,
         unit=actor.unit_id,
@@ -82,7 +82,7 @@ def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
         sign_in=actor.sign_in,
         subject=entry.subject_id,
         room=entry.room_id,
-        object=entry.object_id,
+        target=entry.object_id,
         purpose=entry.purpose,
         basis=entry.basis,
         outcome=entry.outcome,

@@ -20,6 +20,7 @@ from server.audit.sequencer import Next, Sequencer, alone
 from server.audit.store import Store
 from server.audit.verify import Checkpoint
 
+
 class NothingToAdopt(Exception):
     """Nothing has ever been sealed: the sequencer begins by itself."""
 

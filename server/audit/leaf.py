@@ -26,7 +26,7 @@ class Parts(NamedTuple):
 def parts(
     *,
     event: UUID,
-    type: str,
+    act: str,
     actor: UUID | None,
     controller: UUID | None,
     unit: UUID | None,
@@ -35,7 +35,7 @@ def parts(
     sign_in: str,
     subject: UUID | None,
     room: UUID | None,
-    object: UUID | None,
+    target: UUID | None,
     purpose: str,
     basis: str,
     outcome: str,
@@ -63,7 +63,7 @@ def parts(
         before["follows"] = follows
     before |= {
         "id": str(event),
-        "object": _text(object),
+        "object": _text(target),
         "outcome": outcome,
         "purpose": purpose,
         "reason": reason,
@@ -73,7 +73,7 @@ def parts(
         "sealed": sealed,
         "subject": _text(subject),
     }
-    return Parts(_json(before)[:-1] + ',"time":"', '",' + _json({"type": type, "v": VERSION})[1:])
+    return Parts(_json(before)[:-1] + ',"time":"', '",' + _json({"type": act, "v": VERSION})[1:])
 
 
 def _text(value: UUID | None) -> str | None:

@@ -23,7 +23,7 @@ def fill(apps: Any, _: BaseDatabaseSchemaEditor) -> None:
         kept = detail.keep(event.id, event.subject_id, event.detail)
         said = leaf.parts(
             event=event.id,
-            type=event.type,
+            act=event.type,
             actor=event.actor_id,
             controller=event.controller_id,
             unit=event.unit_id,
@@ -32,7 +32,7 @@ def fill(apps: Any, _: BaseDatabaseSchemaEditor) -> None:
             sign_in=event.sign_in,
             subject=event.subject_id,
             room=event.room_id,
-            object=event.object_id,
+            target=event.object_id,
             purpose=event.purpose,
             basis=event.basis,
             outcome=event.outcome,
