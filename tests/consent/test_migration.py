@@ -16,9 +16,12 @@ from unittest import skipUnless
 from uuid import UUID
 
 import pytest
+import rfc8785
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from server.audit.models import Pending
+from server.common.sql import rfc3339
 from server.consent.models import Version
 from server.settings.env import ROOT
 from server.vault import actions as vault
@@ -82,14 +85,17 @@ class Upgrade(Consenting, TownTransactionTestCase):
         path.unlink(missing_ok=True)
         steps = (f"c('migrate', {', '.join(repr(one) for one in step if one)}, verbosity=0)" for step in BEFORE)
         self.manage(path, "; ".join(steps))
+        details = {event.id.hex: json.dumps(event.detail) for event in self.audit()}
         connection.close()
         with closing(sqlite3.connect(path)) as old, old:
+            old.create_function("detail_of", 1, details.get)
             old.execute("ATTACH ? AS live", [str(connection.settings_dict["NAME"])])
             for (table,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
                 if table not in NOT_COPIED:
                     columns = [f'"{row[0]}"' for row in old.execute(f"SELECT name FROM pragma_table_info('{table}')")]
                     listed = ", ".join(columns)
-                    old.execute(f'INSERT INTO main."{table}" ({listed}) SELECT {listed} FROM live."{table}"')
+                    taken = listed.replace('"detail"', "detail_of(id)")
+                    old.execute(f'INSERT INTO main."{table}" ({listed}) SELECT {taken} FROM live."{table}"')
             for row in Version.objects.order_by("id"):
                 self.insert_old(old, row)
             old.execute("DELETE FROM vault_datakey WHERE owner = ?", [vault.SEAL_OWNER.hex])
@@ -146,7 +152,9 @@ class Upgrade(Consenting, TownTransactionTestCase):
         """Red when `convert` loses a text, a remark, a grant, an end or who acted, or seals what nobody can verify."""
         before = {room.consent: self.told(room) for room in self.rooms}
         events, until = self.events(self.room, "kari"), self.shown(self.room)["until"]
+        logged = {event.id: (event.type, event.at, event.detail) for event in self.audit()}
         self.upgrade()
+        self.the_log_is_what_it_was(logged)
         self.the_ends_are(until)
         for room in self.rooms:
             assert self.told(room) == before[room.consent]
@@ -160,6 +168,18 @@ class Upgrade(Consenting, TownTransactionTestCase):
         assert self.inside(self.stopped, "kari", "frida") == set()
         self.go_on()
         self.refuse_change()
+
+    def the_log_is_what_it_was(self, logged: dict[UUID, tuple[str, datetime, JSON]]) -> None:
+        """Red when an old event gets no leaf, one without its time or details, or none waits to be sealed."""
+        events = self.audit()
+        assert set(logged) <= {event.id for event in events}
+        assert {event.id for event in events} == set(Pending.objects.values_list("event_id", flat=True))
+        for event in events:
+            said = json.loads(event.leaf)
+            assert rfc8785.dumps(said).decode() == event.leaf
+            assert (said["id"], said["type"], said["time"]) == (str(event.id), event.type, rfc3339(event.at))
+            assert (event.type, event.at, event.detail) == logged.get(event.id, (event.type, event.at, event.detail))
+            assert (said["detail"] is None) == (not event.detail)
 
     def go_on(self) -> None:
         """Every verb, upon what was converted."""
