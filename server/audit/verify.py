@@ -22,7 +22,6 @@ import argparse
 import hashlib
 import http.client
 import ipaddress
-import itertools
 import json
 import re
 import sys
@@ -55,19 +54,27 @@ TIMEOUT_S, PAUSES_S = 60, (1, 5, 20, 60, 0)
 
 GOOD, USAGE, UNREADABLE, SIGNATURE, MISMATCH, REWRITTEN, PROOF, DETAIL, NEW_LOG = range(9)
 STATUS = {
-    GOOD: "All is as it should be.",
+    GOOD: "What was checked is as it should be.",
     USAGE: "The command was not understood; --help explains it.",
     UNREADABLE: "Something could not be read, so nothing is known. Get it again.",
     SIGNATURE: "The signature is not by your key. Believe nothing of it, and ask for the key by another way.",
     MISMATCH: "What is named does not fit the rest: it was altered. Keep what you have and report a breach.",
-    REWRITTEN: "The log does not continue your older checkpoint: it was rewritten or rolled back. Keep both and report a "
-    "breach.",
+    REWRITTEN: "The log does not continue your older checkpoint: it was rewritten or rolled back. Keep both and report "
+    "a breach.",
     PROOF: "The proof fails: the log does not hold this entry, as it stands, at that place.",
     DETAIL: "Details that were given out are not those that were logged. Ask who gave them out.",
-    NEW_LOG: "A new log was begun on purpose after your older checkpoint, and says so. The rest is well. Ask who decided "
-    "it and why, and check the old log's export too.",
+    NEW_LOG: "A new log was begun on purpose after your older checkpoint, and says so; the rest is well. Ask who "
+    "decided it and why, and check an export of the old log too.",
 }
 """Exit statuses, and what each means to who checks."""
+
+
+class Fault(Exception):
+    """The answer is no: an exit status, and why in words."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 # The tree of RFC 6962, section 2.1, and its proofs (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
@@ -353,41 +360,32 @@ _PLAIN = re.compile(
 """What nearly all entries look like: canonical by its form, so that it need not be parsed. Groups: detail, id."""
 
 
-def commitment(entry: bytes) -> tuple[Any, Any]:
-    """The event's id, and the commitment to its details. Raises ValueError as `parse_entry` does."""
+def commitment(entry: bytes) -> tuple[str | None, str | None]:
+    """The event's id, and the commitment to its details (hex). Raises ValueError as `parse_entry` does."""
     if plain := _PLAIN.fullmatch(entry):
-        return plain[2].decode(), plain[1] and plain[1].decode()
+        return plain[2].decode(), plain[1].decode() if plain[1] else None
     leaf = parse_entry(entry)
-    return leaf.get("id"), leaf.get("detail")
+    event, committed = leaf.get("id"), leaf.get("detail")
+    return event if isinstance(event, str) else None, committed if isinstance(committed, str) else None
 
 
 def disclosed(file: BinaryIO, name: str) -> dict[str, str]:
     """Event id -> the commitment that its details give, from lines of JSON with `id`, `salt` (hex) and `detail` (the
     exact text). Raises Fault."""
     found: dict[str, str] = {}
-    for number in itertools.count(1):
-        if not (line := file.readline(LINE_LIMIT)):
-            return found
+    for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=1):
         try:
             row = json.loads(line)
-            event = row["id"]
             digest = hashlib.sha256(bytes.fromhex(row["salt"]) + row["detail"].encode()).hexdigest()
-            if found.setdefault(event, digest) != digest:
-                raise Fault(DETAIL, f"Line {number} of {name} says otherwise of the same event than a line before.")
+            known = found.setdefault(row["id"], digest)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise Fault(UNREADABLE, f"Line {number} of {name} is not what was given out: it cannot be read.") from None
-    raise AssertionError
+            raise Fault(UNREADABLE, f"Line {number} of {name} cannot be read: it is not as it was given out.") from None
+        if known != digest:
+            raise Fault(DETAIL, f"Line {number} of {name} says something else of an event than a line before it.")
+    return found
 
 
 # Where a log is read from.
-
-
-class Fault(Exception):
-    """The answer is no: an exit status, and why in words."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Source(Protocol):
@@ -424,25 +422,13 @@ class Server:
     """A log that runs. The token is sent for entries only: all else is public."""
 
     def __init__(self, base: str, token: str) -> None:
-        try:
-            parts = urllib.parse.urlsplit(base)
-            host, _ = parts.hostname or "", parts.port
-        except ValueError:
-            host = ""
-        if (
-            not host
-            or parts.username
-            or parts.password
-            or parts.query
-            or parts.fragment
-            or parts.scheme not in ("http", "https")
-        ):
-            raise Fault(USAGE, "The address of a server looks like https://host/api/v1/audit/")
+        parts = _parts(base)
+        host = parts.hostname or ""
         if parts.scheme != "https" and not _is_local(host):
             raise Fault(USAGE, "A server elsewhere is asked over https only.")
         if not re.fullmatch(r"[!-~]*", token):
             raise Fault(USAGE, "The token file holds something else than a token.")
-        self.base, self.token = base.rstrip("/") + "/", token
+        self.base, self.token = parts.geturl().rstrip("/") + "/", token
         proxies = [urllib.request.ProxyHandler({})] if _is_local(host) else []
         self.opener = urllib.request.build_opener(_NoRedirect, *proxies)
 
@@ -464,12 +450,23 @@ class Server:
                 if error.code not in (429, 503) or not pause:
                     raise Fault(UNREADABLE, f"The server answered {error.code} to {name}.") from None
             except (OSError, ValueError, http.client.HTTPException) as error:
-                raise Fault(UNREADABLE, f"The server could not be read: {error}.") from None
+                raise Fault(UNREADABLE, f"The server gave no answer: {getattr(error, 'reason', error)}.") from None
             time.sleep(pause)
         return None
 
     def has_entries(self, first: str) -> bool:
         return any(self.read(name, BUNDLE_LIMIT) is not None for name in {first, first.partition(".p/")[0]})
+
+
+def _parts(base: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(base)
+        more = parts.port == 0 or parts.username or parts.password or parts.query or parts.fragment
+    except ValueError:
+        more = True
+    if more or not parts.hostname or parts.scheme not in ("http", "https"):
+        raise Fault(USAGE, "The address of a server looks like https://host/api/v1/audit/ and has nothing more.")
+    return parts
 
 
 def _is_local(host: str) -> bool:
@@ -498,8 +495,10 @@ class Walk:
     details: dict[str, str]
     """Event id -> commitment that its disclosed details give; what is met is taken out."""
     with_entries: bool = False
-    follows: object = None
+    follows: Any = None
     """The old log's checkpoint that the first entry names."""
+    newest: Any = None
+    """The last entry's time."""
     wrong_details: list[int] = field(default_factory=list)
     edge: list[bytes] = field(default_factory=lambda: [b""])
     """For each level, the hashes that no full tile holds yet."""
@@ -519,10 +518,12 @@ class Walk:
                     roots[mark] = self.root(hashes[: wanted * HASH])
             if len(hashes) == WIDTH * HASH:
                 self.add(1, _full(hashes))
-            progress.at(number * WIDTH)
+            progress.at(min(number * WIDTH + WIDTH, self.size))
         for level in range(1, len(self.edge)):
             if self.edge[level]:
                 self.compare(level)
+        if self.newest:
+            self.newest = parse_entry(self.newest).get("time")
         return [roots[mark] for mark in marks]
 
     def root(self, leaves: bytes) -> bytes:
@@ -536,11 +537,11 @@ class Walk:
                 at += step
         return _joined(peaks)
 
-    def add(self, level: int, hash: bytes) -> None:
+    def add(self, level: int, node: bytes) -> None:
         if level == len(self.edge):
             self.edge.append(b"")
             self.numbers.append(0)
-        self.edge[level] += hash
+        self.edge[level] += node
         if len(self.edge[level]) == WIDTH * HASH:
             self.compare(level)
             self.add(level + 1, _full(self.edge[level]))
@@ -557,8 +558,8 @@ class Walk:
             first = below * WIDTH**level
             raise Fault(
                 MISMATCH,
-                f"{self.name(level, number)} and {self.name(level - 1, below)} do not fit together (hash {place} of the "
-                f"former). One of them was altered; the entries concerned are {first} to {first + WIDTH**level - 1}.",
+                f"{self.name(level, number)} (hash {place}) and {self.name(level - 1, below)} do not fit together: one "
+                f"of them was altered. The entries concerned are {first} to {first + WIDTH**level - 1}.",
             )
 
     def compare_entries(self, number: int, hashes: bytes) -> None:
@@ -589,9 +590,10 @@ class Walk:
             raise Fault(MISMATCH, f"Entry {number * WIDTH + place} ({name}) {error}.") from None
         if number == 0:
             self.follows = parse_entry(entries[0]).get("follows")
+        self.newest = entries[-1]
 
-    def compare_details(self, index: int, event: object, committed: object) -> None:
-        if isinstance(event, str) and event in self.details and self.details.pop(event) != committed:
+    def compare_details(self, index: int, event: str | None, committed: str | None) -> None:
+        if event in self.details and self.details.pop(event) != committed:
             self.wrong_details.append(index)
 
     def tile(self, level: int, number: int) -> bytes:
@@ -626,20 +628,15 @@ class Progress:
     """How far it is, on standard error: in place on a terminal, else a line for each tenth."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
-        self.total, self.stream, self.step = max(total, 1), stream, 1 if stream.isatty() else 10
-        self.said = -1
+        self.total, self.stream, self.said = total, stream, -1
+        self.step, self.end = (1, "\r") if stream.isatty() else (10, "\n")
 
     def at(self, done: int) -> None:
-        percent = done * 100 // self.total // self.step * self.step
+        percent = done * 100 // max(self.total, 1) // self.step * self.step
         if percent > self.said:
             self.said = percent
-            self.stream.write(f"\r{percent:3} % checked" if self.step == 1 else f"{percent} % checked\n")
+            self.stream.write(f"{percent:3} % checked{self.end}")
             self.stream.flush()
-
-    def end(self) -> None:
-        self.at(self.total)
-        if self.step == 1:
-            self.stream.write("\n")
 
 
 # What is asked on the command line, and the answers.
@@ -652,64 +649,70 @@ def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | N
         raise Fault(UNREADABLE, "There is no checkpoint: this is not a log.")
     head = _checkpoint(note, keys, "The checkpoint")
     older = None if older_note is None else _checkpoint(older_note, keys, "Your older checkpoint", of_any_log=True)
-    continues = older is not None and older.origin == head.origin
-    if older and continues and older.size > head.size:
-        raise Fault(REWRITTEN, f"The log has {head.size} entries; your older checkpoint counted {older.size}.")
-    told, progress = len(details), Progress(head.size, sys.stderr)
+    before = older if older and older.origin == head.origin else None
+    if before and before.size > head.size:
+        raise Fault(REWRITTEN, f"The log has {head.size} entries; your older checkpoint counted {before.size}.")
+    told = len(details)
     walk = Walk(source, head.size, details)
-    roots = walk.go([head.size, older.size if older and continues else 0], progress)
-    progress.end()
-    as_before = older is not None and continues and roots[1] == older.root
-    if roots[0] != head.root:
-        kept = (
-            f" Entries 0 to {older.size - 1} are still those of your older checkpoint." if older and as_before else ""
-        )
+    root, root_before = walk.go([head.size, before.size if before else 0], Progress(head.size, sys.stderr))
+    unchanged = before is not None and root_before == before.root
+    if root != head.root:
+        kept = f" Entries before {before.size} are as in your older checkpoint." if before and unchanged else ""
         raise Fault(MISMATCH, f"The tiles fit one another, but not the root that was signed.{kept}")
-    if older and continues and not as_before:
-        raise Fault(REWRITTEN, f"The first {older.size} entries are not those that your older checkpoint was made of.")
+    if before and not unchanged:
+        raise Fault(REWRITTEN, f"The first {before.size} entries are not those of your older checkpoint.")
     if walk.with_entries and (walk.wrong_details or details):
-        listed = ", ".join(
-            [f"of entry {index}" for index in walk.wrong_details] + [f"of {ascii(one)}" for one in details]
-        )
-        raise Fault(DETAIL, f"Details {listed[:200]} do not match the log.")
-    say(f"The log {head.origin} is whole: {head.size} entries under the root {b64encode(head.root).decode()}.")
+        wrong = [f"entry {index}" for index in walk.wrong_details] + [
+            f"{event!a} (not in the log)" for event in details
+        ]
+        raise Fault(DETAIL, f"Details do not match, of {', '.join(wrong[:5])}{' and more' * (len(wrong) > 5)}.")
+    say(f"The log {head.origin} has {head.size} entries under the root {b64encode(head.root).decode()}.")
     say("Your key signed it, and every tile was computed again from what lies below it.")
     if walk.with_entries:
-        say(
-            "Every entry was read, and is what was sealed."
-            + (f" {told} details match what was logged." if told else "")
-        )
+        say(f"Every entry is what was sealed; the newest is of {walk.newest}.")
+        say(f"Details of {told} events were given out; all match." if told else "No details were given out.")
     elif head.size:
-        say("ENTRIES WERE NOT CHECKED: they were not given out to you. A log verifier gets them.")
-    named = "The older checkpoint that the first entry names"
-    follows = _checkpoint(str(walk.follows).encode(), keys, named, of_any_log=True) if walk.follows else None
-    if follows:
-        say(f"It was begun on purpose, and says that it follows the log {follows.origin} of {follows.size} entries.")
-    if older and not continues:
-        return _begun_anew(head, older, follows, walk.with_entries)
-    say(
-        f"It continues your older checkpoint: the first {older.size} entries are unchanged."
-        if older
-        else "Whether it was rewritten before it was signed, only an older checkpoint shows (--older). Keep this one."
-    )
+        say("ENTRIES AND DETAILS WERE NOT CHECKED: entries were not given out to you. A log verifier gets them.")
+    follows = _followed(walk.follows, keys)
+    if older and not before:
+        _compare_ends(head, older, follows, with_entries=walk.with_entries)
+        return NEW_LOG
+    if before:
+        say(f"It continues your older checkpoint: the first {before.size} entries are unchanged.")
+    else:
+        say("Only an older checkpoint (--older) shows whether it was rewritten and signed anew. Keep this one.")
     return GOOD
 
 
-def _begun_anew(head: Checkpoint, older: Checkpoint, follows: Checkpoint | None, with_entries: bool) -> int:
-    """Another log than that of the older checkpoint: NEW_LOG when it owns up to all that the older one counted."""
-    say(f"Your older checkpoint is of another log: {older.origin}, {older.size} entries.")
-    if follows and follows.origin == older.origin:
-        if follows.size > older.size or follows == older:
-            return NEW_LOG
+def _followed(note: Any, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    """The older log that the first entry names."""
+    if note is None:
+        return None
+    try:
+        found = _checkpoint(str(note).encode(), keys, "The older log", of_any_log=True)
+    except Fault:
+        say("It was begun on purpose, and says that it follows an older log, which none of your keys has signed.")
+        return None
+    say(f"It was begun on purpose, and says that it follows the log {found.origin} of {found.size} entries.")
+    return found
+
+
+def _compare_ends(head: Checkpoint, older: Checkpoint, follows: Checkpoint | None, *, with_entries: bool) -> None:
+    """Raises Fault unless the log that was begun anew owns up to all that the older checkpoint counted."""
+    other = f"Your older checkpoint is of another log, {older.origin} with {older.size} entries."
+    if not with_entries:
         raise Fault(
-            REWRITTEN, f"The new log {head.origin} gives another end of the old one than your checkpoint shows."
+            REWRITTEN, f"{other} What {head.origin} follows stands in its first entry, which you were not given."
         )
-    why = "does not name it" if with_entries else "was not given out to you"
-    raise Fault(REWRITTEN, f"The first entry of {head.origin} would name the log that it follows, but {why}.")
+    if follows is None or follows.origin != older.origin:
+        raise Fault(REWRITTEN, f"{other} {head.origin} does not say that it follows that one.")
+    if follows.size < older.size or (follows.size == older.size and follows.root != older.root):
+        raise Fault(REWRITTEN, f"{other} {head.origin} says that it ended otherwise, with {follows.size} entries.")
+    say(other)
 
 
 def _checkpoint(note: bytes, keys: Sequence[VerifierKey], what: str, *, of_any_log: bool = False) -> Checkpoint:
-    """Raises Fault. A log that is begun anew has a new name: `of_any_log` lets the same keys speak for each name."""
+    """Raises Fault. A log that is begun anew has a new name: `of_any_log` lets the same keys speak for any name."""
     try:
         text = note.decode()
         origin = text.partition("\n")[0]
@@ -724,8 +727,8 @@ def _checkpoint(note: bytes, keys: Sequence[VerifierKey], what: str, *, of_any_l
     lines = " ".join(f"--key {key.line}" for key in renamed)
     raise Fault(
         SIGNATURE,
-        f"{what} is of the log {origin}, for which you gave no key, though one that you gave has signed it. If you know "
-        f"why the log has a new name, check again with {lines}",
+        f"{what} is of the log {origin}, for which you gave no key, though one that you gave has signed it. If you "
+        f"know why the log has a new name, check again with {lines}",
     )
 
 
@@ -743,9 +746,9 @@ def check_proof(proof: bytes, keys: Sequence[VerifierKey], leaf: bytes, details:
         event, committed = commitment(entry)
     except ValueError as error:
         raise Fault(MISMATCH, f"Entry {index} {error}.") from None
-    if details and details.get(event) != committed:
+    if details and (event is None or details.get(event) != committed):
         raise Fault(DETAIL, f"The details are not those of entry {index}.")
-    say(f"The entry is number {index} of the {head.size} in the log {head.origin}, signed by the key that you gave.")
+    say(f"The entry is number {index} of the {head.size} in the log {head.origin}; your key signed it.")
     if details:
         say("The details match what was logged.")
 
@@ -761,36 +764,38 @@ class _Parser(argparse.ArgumentParser):
         raise Fault(USAGE, f"{message[:1].upper()}{message[1:]}.")
 
 
+def _key(line: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(line)
+    except ValueError:
+        raise argparse.ArgumentTypeError("this is not a verifier key, or it was mistyped") from None
+
+
 def _parser(proof: bool) -> _Parser:
     statuses = "\n".join(f"  {status}  {meaning}" for status, meaning in STATUS.items())
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(description=__doc__, epilog=f"Exit status:\n{statuses}", formatter_class=raw, allow_abbrev=False)
-    parser.add_argument("source", metavar="FILE" if proof else "SOURCE", type=str if not proof else Path)
-    parser.add_argument("--key", metavar="KEY", required=True, action="append", type=VerifierKey.parse)
-    for name, wanted in (("--leaf", True), ("--disclosed", False)) if proof else ():
-        parser.add_argument(name, type=Path, required=wanted)
-    for name in () if proof else ("--older", "--token-file"):
-        parser.add_argument(name, type=Path)
+    parser.add_argument("source", metavar="FILE" if proof else "SOURCE")
+    parser.add_argument("--key", metavar="KEY", required=True, action="append", type=_key)
+    for name in ("--leaf", "--disclosed") if proof else ("--older", "--token-file"):
+        parser.add_argument(name, type=Path, required=name == "--leaf")
     return parser
 
 
 def run(arguments: Sequence[str]) -> int:
     """Check what the command line asks for. Returns an exit status; raises Fault and OSError."""
-    proof = list(arguments[:1]) == ["proof"]
+    proof = arguments[0] == "proof" if arguments else False
     asked = _parser(proof).parse_args(arguments[1:] if proof else arguments)
     if proof:
         details = _details(asked.disclosed) if asked.disclosed else {}
-        check_proof(_contents(asked.source), asked.key, _contents(asked.leaf), details)
+        check_proof(_contents(Path(asked.source)), asked.key, _contents(asked.leaf), details)
         return GOOD
+    older = _contents(asked.older) if asked.older else None
     if "://" in asked.source:
         token = _contents(asked.token_file).decode("latin-1").strip() if asked.token_file else ""
-        source: Source = Server(asked.source, token)
-        details = {}
-    else:
-        folder = Path(asked.source)
-        source, own = Folder(folder), folder / "disclosed.jsonl"
-        details = _details(own) if own.exists() else {}
-    return check_log(source, asked.key, _contents(asked.older) if asked.older else None, details)
+        return check_log(Server(asked.source, token), asked.key, older, {})
+    given_out = Path(asked.source) / "disclosed.jsonl"
+    return check_log(Folder(Path(asked.source)), asked.key, older, _details(given_out) if given_out.exists() else {})
 
 
 def _contents(path: Path) -> bytes:
@@ -804,6 +809,7 @@ def _details(path: Path) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """What the command line asks for, answered in words; returns the exit status."""
     try:
         status = run(arguments)
     except Fault as fault:
@@ -811,7 +817,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"{'NOT OK' if status > UNREADABLE else 'NOT CHECKED'}: {fault}")
     except OSError as error:
         status = UNREADABLE
-        say(f"NOT CHECKED: {error.filename or 'a file'} could not be read: {error.strerror or error}.")
+        say(f"NOT CHECKED: {error.filename or 'a file'}: {error.strerror or error}.")
     except KeyboardInterrupt:
         return 130
     say(STATUS[status])
