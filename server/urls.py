@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from server.audit.urls import urlpatterns as audit
 from server.consent.urls import urlpatterns as consent
 from server.duties.urls import urlpatterns as duties
 from server.gateway.urls import urlpatterns as gateway
@@ -12,6 +13,7 @@ from server.review.urls import urlpatterns as review
 from server.rooms.urls import urlpatterns as rooms
 
 api: list[URLPattern | URLResolver] = [
+    *audit,
     *people,
     *duties,
     *consent,

@@ -93,6 +93,8 @@ OF_ARE = {"member_id": "{member_of_are}"}
 OF_ASKER = {"member_id": "{member_of_asker}"}
 OF_NILS = {"member_id": "{member_of_nils}"}
 
+TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
+
 ROUTES: dict[str, Content | Plain] = {
     # --- rooms ---
     "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=_codes("absent")),)),
@@ -278,6 +280,12 @@ ROUTES: dict[str, Content | Plain] = {
         ),
     ),
     "GET patients/{patient_id}": Plain("a patient to whom the unit has a relation, whatever rooms there are"),
+    "GET audit/checkpoint": Plain("how many entries the log has, and one hash over them"),
+    "GET audit/tile/{level}/{rest}": Plain("hashes of entries, each of which holds an id that nobody can guess", TILE),
+    "GET audit/keys": Plain("public keys"),
+    "GET audit/trees": Plain("names and sizes of logs"),
+    "GET audit/trees/{tree}/checkpoint": Plain("as above", (Ask(by=STAFF, use={"tree": "1"}, shows=""),)),
+    "GET audit/trees/{tree}/tile/{level}/{rest}": Plain("as above", TILE),
     "GET schema/": Plain("the OpenAPI document"),
     "ANY asyncapi.yaml": Plain("the AsyncAPI document"),
     "ANY docs/": Plain("the page of the API"),
