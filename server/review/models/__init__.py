@@ -2,5 +2,6 @@
 
 from server.review.models.findings import Finding, FindingNote, Watch
 from server.review.models.lines import Line, Progress, Reveal
+from server.review.models.shields import Export, Shield
 
-__all__ = ["Finding", "FindingNote", "Line", "Progress", "Reveal", "Watch"]
+__all__ = ["Export", "Finding", "FindingNote", "Line", "Progress", "Reveal", "Shield", "Watch"]
