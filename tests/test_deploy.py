@@ -1,7 +1,13 @@
-"""The roles of deploy/ are enough for the server to run Are's story, and too little to change the log (law 8)."""
+"""The roles of deploy/sql are enough for what the server and the sequencer do, and for nothing else (law 8)."""
 
 import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -12,48 +18,236 @@ from tools.servers import PrivatePostgres
 
 pytestmark = once
 
-ROLES = (ROOT / "deploy" / "postgresql-roles.sql").read_text()
-APPEND_ONLY = ("audit_auditevent", "rooms_roomevent", "consent_version")
+ROLES = (ROOT / "deploy" / "sql" / "roles.sql").read_text()
 TRUSTING = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
+LOG = ("audit_auditevent", "audit_tree", "audit_leaf", "audit_node", "audit_checkpoint")
+SEALED = ("rooms_roomevent", "consent_version", "consent_statutoryground", "rooms_emergencyaccess")
+GUARDED = (*LOG, *SEALED)
+READS = {"SELECT"}
+ADDS = {"SELECT", "INSERT"}
+CHANGES = {"SELECT", "INSERT", "UPDATE"}
+TREE = ("audit_tree", "audit_leaf", "audit_node", "audit_checkpoint", "audit_verifierkey")
+SERVER = {
+    "django_migrations": READS,
+    "common_idempotencyrecord": {*CHANGES, "DELETE"},
+    "audit_auditevent": ADDS,
+    "audit_pending": ADDS,
+    "audit_head": READS,
+    **dict.fromkeys(TREE, READS),
+    **dict.fromkeys(SEALED, ADDS),
+}
+SEQUENCER = {
+    "django_migrations": READS,
+    "audit_auditevent": ADDS,
+    "audit_pending": {*ADDS, "DELETE"},
+    "audit_head": CHANGES,
+    **dict.fromkeys(TREE, ADDS),
+}
+ONCE = {
+    "samsnakk_server": {
+        ("consent_statutoryground", "ended_at"),
+        ("rooms_emergencyaccess", "ended_at"),
+        ("rooms_emergencyaccess", "end_reason"),
+        ("rooms_emergencyaccess", "told_at"),
+    },
+    "samsnakk_sequencer": {("audit_checkpoint", "note")},
+}
+"""What may be written although the table as a whole may not be changed."""
 
 
-def address(postgres: PrivatePostgres, role: str) -> str:
-    return f"postgresql://{role}:x@127.0.0.1:{postgres.port}/samsnakk"
+class Deployed(NamedTuple):
+    port: int
+    folder: Path
+
+    def address(self, role: str) -> str:
+        return f"postgresql://{role}:x@127.0.0.1:{self.port}/samsnakk"
+
+    def connect(self, role: str) -> psycopg.Connection:
+        return psycopg.connect(self.address(role), autocommit=True)
+
+    def environment(self, role: str, **more: str) -> dict[str, str]:
+        return environment(self.folder, MODE="demo", DATABASE_URL=self.address(role), **more)
 
 
-def test_roles(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """As docs/operations.md says: the roles, the tables, and the roles again."""
     with PrivatePostgres() as postgres:
         (postgres.folder / "data" / "pg_hba.conf").write_text(TRUSTING)
         with psycopg.connect(postgres.url, autocommit=True) as superuser:
             superuser.execute("SELECT pg_reload_conf()")
             superuser.execute("CREATE DATABASE samsnakk")
-        everything = address(postgres, "samsnakk")
-        with psycopg.connect(everything, autocommit=True) as superuser:
-            superuser.execute(ROLES)  # the roles, before there are tables
-        owner = environment(tmp_path, MODE="demo", DATABASE_URL=address(postgres, "samsnakk_owner"))
-        migrated = manage("migrate", "--verbosity=0", env=owner)
+        made = Deployed(postgres.port, tmp_path_factory.mktemp("deployed"))
+        with made.connect("samsnakk") as superuser:
+            superuser.execute(ROLES)
+        migrated = manage("migrate", "--verbosity=0", env=made.environment("samsnakk_owner"))
         assert migrated.returncode == 0, migrated.stderr
-        with psycopg.connect(everything, autocommit=True) as superuser:
+        with made.connect("samsnakk") as superuser:
             for _ in range(2):
                 superuser.execute(ROLES)
-        server = environment(tmp_path, MODE="demo", DATABASE_URL=address(postgres, "samsnakk_server"), THROTTLE="0")
-        with serve(tmp_path, server) as served:
-            assert asyncio.run(play(served.url, lambda line: None)) > 20
-        with psycopg.connect(address(postgres, "samsnakk_server"), autocommit=True) as connection:
-            for table in APPEND_ONLY:
-                count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-                assert count is not None
-                assert count[0] > 0
-                for statement in (
-                    f"UPDATE {table} SET id = id",
-                    f"DELETE FROM {table}",
-                    f"TRUNCATE {table}",
-                    f"ALTER TABLE {table} DISABLE TRIGGER ALL",
-                    f"DROP TABLE {table}",
-                ):
-                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                        connection.execute(statement)
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connection.execute("SET session_replication_role = replica")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connection.execute("CREATE TABLE mine (x int)")
+        yield made
+
+
+def test_each_role_has_the_rights_that_are_listed_and_no_other(deployed: Deployed) -> None:
+    """Red when a new guarded table is forgotten, and when the script hands out anything more."""
+    with deployed.connect("samsnakk") as superuser:
+        tables = [name for (name,) in superuser.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        assert set(GUARDED) < set(tables)
+        guarded = {
+            name
+            for (name,) in superuser.execute(
+                "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal "
+                "AND tgname ~ '_(no_change|no_delete|set_once)$'"
+            )
+        }
+        rights = "SELECT privilege_type FROM information_schema.table_privileges WHERE grantee = %s AND table_name = %s"
+        for table in tables:
+            usual = ADDS if table in guarded else CHANGES
+            found = {right for (right,) in superuser.execute(rights, ["samsnakk_server", table])}
+            assert found == SERVER.get(table, usual), table
+            found = {right for (right,) in superuser.execute(rights, ["samsnakk_sequencer", table])}
+            assert found == SEQUENCER.get(table, set()), table
+        for role, columns in ONCE.items():
+            found = set(
+                superuser.execute(
+                    "SELECT table_name::text, column_name::text FROM information_schema.column_privileges c "
+                    "WHERE grantee = %(role)s AND privilege_type = 'UPDATE' AND NOT EXISTS (SELECT "
+                    "FROM information_schema.table_privileges t WHERE t.grantee = %(role)s "
+                    "AND t.table_name = c.table_name AND t.privilege_type = 'UPDATE')",
+                    {"role": role},
+                )
+            )
+            assert found == columns
+        owners = superuser.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert owners == [("samsnakk_owner",)]
+        silenced = superuser.execute(
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'A'"
+        ).fetchall()
+        assert silenced == []
+
+
+def refused(connection: psycopg.Connection, *statements: str) -> None:
+    for statement in statements:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def ways_round(table: str) -> tuple[str, ...]:
+    return (
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table}",
+        f"TRUNCATE {table} CASCADE",
+        f"ALTER TABLE {table} DISABLE TRIGGER ALL",
+        f"ALTER TABLE {table} DISABLE TRIGGER USER",
+        f"DROP TRIGGER {table}_no_truncate ON {table}",
+        f"ALTER TABLE {table} OWNER TO CURRENT_USER",
+        f"CREATE RULE nothing AS ON INSERT TO {table} DO INSTEAD NOTHING",
+        f"DROP TABLE {table}",
+    )
+
+
+EVERYBODY = (
+    "SET session_replication_role = replica",
+    "SET ROLE samsnakk_owner",
+    "CREATE TABLE mine (x int)",
+    "CREATE TEMPORARY TABLE audit_pending (event_id uuid)",
+    "CREATE OR REPLACE FUNCTION samsnakk_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE OR REPLACE FUNCTION samsnakk_await_sealing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    "DROP FUNCTION samsnakk_append_only() CASCADE",
+    "UPDATE pg_trigger SET tgenabled = 'D'",
+)
+
+
+def test_the_server_changes_nothing_that_is_guarded(deployed: Deployed) -> None:
+    with deployed.connect("samsnakk_server") as connection:
+        for table in GUARDED:
+            refused(connection, *ways_round(table))
+        for table in ("audit_auditevent", "rooms_roomevent", "consent_version"):
+            refused(connection, f"UPDATE {table} SET id = id", f"SELECT 1 FROM {table} FOR UPDATE")
+        refused(connection, *EVERYBODY, "DELETE FROM audit_pending", "UPDATE audit_pending SET since = now()")
+        refused(
+            connection,
+            "INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')",
+            "INSERT INTO audit_checkpoint VALUES (0, '', now(), 'forged')",
+            "UPDATE audit_checkpoint SET note = 'forged'",
+            "UPDATE audit_head SET size = 0",
+            "INSERT INTO audit_verifierkey VALUES ('forged', now())",
+            "UPDATE consent_statutoryground SET document = ''",
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('audit', '9999', now())",
+        )
+
+
+def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) -> None:
+    with deployed.connect("samsnakk_sequencer") as connection:
+        for table in LOG:
+            refused(connection, *ways_round(table))
+        refused(connection, *EVERYBODY)
+        for table in ("rooms_roomevent", "rooms_room", "consent_version", "people_user", "people_patient"):
+            refused(connection, f"SELECT 1 FROM {table}", f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}")
+        refused(
+            connection,
+            "SELECT 1 FROM vault_datakey",
+            "SELECT 1 FROM people_session",
+            "UPDATE audit_auditevent SET leaf = ''",
+            "UPDATE audit_leaf SET hash = ''",
+            "UPDATE audit_node SET hash = ''",
+            "UPDATE audit_tree SET origin = ''",
+            "UPDATE audit_checkpoint SET root = ''",
+            "UPDATE audit_verifierkey SET line = ''",
+            "DELETE FROM audit_head",
+            "UPDATE audit_pending SET since = now()",
+        )
+
+
+@contextlib.contextmanager
+def sequencing(deployed: Deployed) -> Iterator[None]:
+    """`manage.py audit sequence`, as deploy/samsnakk-sequencer.service runs it."""
+    log = deployed.folder / "sequencer.log"
+    env = deployed.environment("samsnakk_sequencer") | {"VAR_DIR": str(deployed.folder / "sequencer")}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "audit", "sequence"], cwd=ROOT, env=env, stdout=out, stderr=out
+        )
+    try:
+        yield
+        assert process.poll() is None, log.read_text()
+    finally:
+        process.terminate()
+        process.wait(20)
+    said = log.read_text()
+    assert process.returncode == 0, said
+    assert "error" not in said.lower(), said
+
+
+UNSEALED = (
+    "SELECT (SELECT count(*) FROM audit_pending), "
+    "(SELECT count(*) FROM audit_auditevent e LEFT JOIN audit_leaf l ON l.event_id = e.id WHERE l.hash IS NULL), "
+    "(SELECT count(*) FROM audit_head) - (SELECT count(*) FROM audit_head h "
+    "JOIN audit_checkpoint c ON c.position = (h.tree_id::bigint << 40 | h.size) WHERE c.note <> '')"
+)
+
+
+def test_served_and_sealed_each_under_its_own_role(deployed: Deployed, tmp_path: Path) -> None:
+    """Are's story, and every event of it in the signed tree."""
+    server = deployed.environment("samsnakk_server", THROTTLE="0", SEQUENCER="0")
+    with sequencing(deployed), serve(tmp_path, server) as served:
+        assert asyncio.run(play(served.url, lambda line: None)) > 20
+        deadline = time.monotonic() + 10
+        with deployed.connect("samsnakk_server") as connection:
+            while (left := connection.execute(UNSEALED).fetchone()) != (0, 0, 0) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert left == (0, 0, 0)
+            told = connection.execute("SELECT count(*) FROM audit_leaf").fetchone()
+            assert told is not None
+            assert told[0] > 20
+        assert "loop_failed" not in served.log.read_text()
+
+
+def test_the_script_refuses_a_server_that_owns_a_table(deployed: Deployed) -> None:
+    """Or that may become who does."""
+    with deployed.connect("samsnakk") as superuser:
+        for begun in ("ALTER TABLE audit_node OWNER TO samsnakk_server", "GRANT samsnakk_owner TO samsnakk_sequencer"):
+            with superuser.transaction(force_rollback=True):
+                superuser.execute(begun)
+                with pytest.raises(psycopg.errors.RaiseException, match="belongs to samsnakk_s"):
+                    superuser.execute(ROLES)

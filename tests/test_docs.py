@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "deploy").rglob("*")),
+    *sorted(path for path in (ROOT / "deploy").rglob("*") if path.is_file()),
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"`((?:server|tests|tools|bench|deploy|docs|requirements)/[\w./*@-]+)(?:::(\w+))?`")
