@@ -99,6 +99,12 @@ class Conflict(Problem):
     title = _("This does not fit what is already there.")
 
 
+class NotYet(Conflict):
+    """409: it will be there in a moment; `retry_after_s` says when to ask again."""
+
+    retry_after_s = 1
+
+
 class TooMany(Problem):
     """429: too many requests; `retry_after_s` says how long to wait."""
 

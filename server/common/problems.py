@@ -14,6 +14,7 @@ from server.common.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    NotYet,
     Problem,
     TooMany,
     Unauthenticated,
@@ -106,7 +107,7 @@ def document(problem: Problem, request_id: str) -> dict[str, Any]:
 
 def headers(problem: Problem) -> dict[str, str]:
     found = {}
-    if isinstance(problem, TooMany | Unavailable):
+    if isinstance(problem, NotYet | TooMany | Unavailable):
         found["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, Unauthenticated):
         found["WWW-Authenticate"] = "Bearer"

@@ -63,6 +63,9 @@ WORDS: dict[str, Any] = {
     "officer_only": _("Only the privacy officer can do this."),
     "own_shield": _("Nobody decides this about themselves. Ask another officer."),
     "shielded_already": _("This is decided already. End that decision before you make a new one."),
+    "not_sealed_yet": _("This has not been sealed yet. Try again in a second."),
+    "log_verifier_only": _("Only somebody appointed to verify the log can read its entries."),
+    "shielded": _("This names somebody whom their employer shields. Ask the privacy officer."),
     "nothing_sealed": _("Nothing has been sealed yet. Try again in a few seconds."),
     "not_your_export": _("Only whoever ordered this export can fetch it. Order one of your own, and say why."),
     # The request itself
