@@ -3,12 +3,14 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
+from server.audit.models import AuditEvent, Leaf
 from server.common.errors import Forbidden, NotFound, Refusal
 from server.people.actors import Acting
 from server.people.models import Engagement, Officer, Patient, Relation, Session
 from server.people.periods import NOW
+from server.review.models import Line
 
 
 def require_officer(acting: Acting, act: str) -> Officer:
@@ -50,6 +52,32 @@ def require_employee_of(officer: Officer, user_id: UUID, act: str) -> None:
         raise NotFound(refusal=Refusal(act, "foreign", object_id=user_id))
 
 
+class Found(NamedTuple):
+    """An event of the log, and its leaf's position."""
+
+    event: AuditEvent
+    position: int
+
+
+def open_event(officer: Officer, event_id: UUID, act: str) -> Found:
+    """An event that concerns the officer's controller: one that it has a line of.
+
+    Raises NotFound, the same for foreign, missing and not yet sealed; recorded as `act`.
+    """
+    position = Leaf.objects.filter(event_id=OuterRef("id")).values("position")
+    ours = Line.objects.filter(controller_id=officer.controller_id, position=OuterRef("position"))
+    rows = AuditEvent.objects.filter(id=event_id).annotate(position=Subquery(position)).annotate(ours=Exists(ours))
+    # One statement whether it is foreign or missing, so that time does not tell them apart.
+    found = next(iter(rows), None)
+    if found is None:
+        raise NotFound(refusal=Refusal(act, "missing", object_id=event_id))
+    if not found.ours:
+        raise NotFound(
+            refusal=Refusal(act, "foreign", subject_id=found.subject_id, room_id=found.room_id, object_id=event_id)
+        )
+    return Found(found, found.position)
+
+
 class Reader(NamedTuple):
     """Who is being answered over a longer time, and for what: asked again while the answer goes out (law 5)."""
 
@@ -58,7 +86,8 @@ class Reader(NamedTuple):
 
     def still(self) -> bool:
         """Whether the session, and the appointment it acts for, hold now; one statement, by the database's time."""
-        return Session.objects.live().filter(digest=self.digest, officer_id=self.officer_id).exists()
+        acts_for = {"officer": None} if self.officer_id is None else {"officer_id": self.officer_id}
+        return Session.objects.live().filter(digest=self.digest, **acts_for).exists()
 
 
 def reader_of(acting: Acting) -> Reader:

@@ -253,6 +253,10 @@ ROUTES: dict[str, Content | Plain] = {
     "GET me/access-log": Content(
         "who has seen which room of mine", (Ask(by=PATIENT, otherwise=_codes("absent", "patient_only")),)
     ),
+    "GET me/access-log/export": Content(
+        "who has seen which room of mine, all of it",
+        (Ask(by=PATIENT, query="form=jsonl", otherwise=_codes("absent", "patient_only")),),
+    ),
     # --- nothing of a room ---
     "GET consent-forms": Plain("texts of forms, the same for everybody"),
     "GET me": Plain("who I am and for whom I act"),

@@ -51,6 +51,7 @@ class AccessLog(TownTestCase):
         assert frida["who"] | {"user": ""} == {
             "user": "",
             "name": "Frida Moe",
+            "code": "",
             "role": "fastlege",
             "unit": "Fjordvik legesenter",
             "controller": "Fjordvik legesenter",
@@ -100,5 +101,5 @@ class AccessLog(TownTestCase):
             self.person(name).ok("get", f"{room.path}/events")
         are = self.person("are")
         are.ok("get", "me/access-log")
-        with self.assertNumQueries(9):  # session; savepoint, log, release; time; what is hidden; page; names; units
+        with self.assertNumQueries(10):  # session; savepoint, log, release; time; hidden; page; shields; names; units
             are.ok("get", "me/access-log?limit=200")
