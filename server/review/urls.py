@@ -8,6 +8,7 @@ from server.review.api.events import Events, OneEvent, Reveals
 
 urlpatterns = [
     path("me/access-log", AccessLog.as_view()),
+    path("me/access-log/export", AccessLogExport.as_view()),
     path("audit/events/<uuid:event_id>/proof", proofs.Proof.as_view()),
     path("audit/events/<uuid:event_id>/entry", proofs.EventEntry.as_view()),
     path("audit/events/<uuid:event_id>/disclosure", proofs.Disclosure.as_view()),
