@@ -119,7 +119,7 @@ def write(posts: Sequence[Post]) -> list[Posted]:
             for head, here in zip(timeline.move_heads([_move(here) for here in rooms]), rooms, strict=True):
                 done |= {post.event_id: seq for seq, post in enumerate(here, start=head - len(here) + 1)}
             timeline.insert_rows([_row(post, done[post.event_id]) for post in posts])
-            record_many([_entry(post, done[post.event_id]) for post in posts])
+            record_many(map(_entry, posts))
     except IntegrityError:
         raise NotCommitted from None
     return [Posted(seq=done[post.event_id], event_id=post.event_id, created=True) for post in posts]
@@ -147,8 +147,9 @@ def _row(post: Post, seq: int) -> RoomEvent:
     return timeline.row_of(permit.room_id, permit.key, event, seq)
 
 
-def _entry(post: Post, seq: int) -> Entry:
-    return entry(post.permit, post.actor, "message.posted", object_id=post.event_id, detail={"seq": seq})
+def _entry(post: Post) -> Entry:
+    """Without details, which would be sealed for every message: what was written stands in the row it names."""
+    return entry(post.permit, post.actor, "message.posted", object_id=post.event_id)
 
 
 def write_one(post: Post) -> Posted:
@@ -201,7 +202,7 @@ def _write_and_take_part(post: Post) -> Posted:
         RoomEvent.objects.bulk_create([timeline.row_of(room.id, room.key, active, head - 1), _row(post, head)])
         taking_part = {"participation": Participation.ACTIVE}
         took_part = entry(permit, post.actor, "participation.changed", object_id=permit.member_id, detail=taking_part)
-        record_many([took_part, _entry(post, head)])
+        record_many([took_part, _entry(post)])
     return Posted(seq=head, event_id=post.event_id, created=True)
 
 
