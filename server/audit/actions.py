@@ -13,6 +13,7 @@ from server.audit.detail import keep
 from server.audit.entry import Entry
 from server.common.ids import new_id
 from server.common.sql import insert, rfc3339_sql, uuid_in, uuid_or_none
+from server.vault import actions as vault
 
 COLUMNS = (
     "id",
@@ -55,6 +56,9 @@ def record_many(entries: Iterable[Entry]) -> list[UUID]:
     if not transaction.get_connection().in_atomic_block:
         raise OutsideTransaction
     entries = list(entries)
+    told = {entry.subject_id for entry in entries if entry.detail and entry.subject_id}
+    if len(told) > 1:
+        vault.load_names("subject", told)
     ids = [new_id() for _ in entries]
     insert("audit_auditevent", COLUMNS, map(_row, ids, entries), places=_places())
     return ids

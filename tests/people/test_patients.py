@@ -215,7 +215,7 @@ def test_pages_and_their_statements(signed_in: SignedIn, django_assert_num_queri
     made = {str(one.id) for one in bulk_patients([unit], 7, recorded_by=user("vera"))}
     vera = signed_in("vera")
     vault.forget_keys()
-    with django_assert_num_queries(6):  # session; savepoint, page, keys, event, release
+    with django_assert_num_queries(7):  # session; savepoint, page, keys, names of keys, event, release
         page = vera.get(PATIENTS, {"limit": 5}).json()
     assert len(page["results"]) == 5
     seen = {one["id"] for one in page["results"]}
