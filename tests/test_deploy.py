@@ -49,6 +49,8 @@ ONCE = {
         ("rooms_emergencyaccess", "ended_at"),
         ("rooms_emergencyaccess", "end_reason"),
         ("rooms_emergencyaccess", "told_at"),
+        ("review_shield", "ended_at"),
+        ("review_shield", "ended_by_id"),
     },
     "samsnakk_sequencer": {("audit_checkpoint", "note")},
 }
