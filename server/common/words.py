@@ -66,6 +66,7 @@ WORDS: dict[str, Any] = {
     "not_sealed_yet": _("This has not been sealed yet. Try again in a second."),
     "log_verifier_only": _("Only somebody appointed to verify the log can read its entries."),
     "shielded": _("This names somebody whom their employer shields. Ask the privacy officer."),
+    "reveal_first": _("Have the case revealed first, and say why."),
     "nothing_sealed": _("Nothing has been sealed yet. Try again in a few seconds."),
     "not_your_export": _("Only whoever ordered this export can fetch it. Order one of your own, and say why."),
     # The request itself
