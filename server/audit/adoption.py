@@ -50,7 +50,7 @@ def adopt(*, store: Store, signers: Sequence[Signer], reason: str, actor: Actor 
         entry = Entry(type="audit.adopted", actor=actor, reason=reason, follows=follows)
         event = record(entry)
         text = AuditEvent.objects.values_list("leaf", flat=True).get(id=event)
-        coming = sequencer.extend(head, [(event, text)])
+        coming = sequencer.extend(head, [(event, text)], old)
     sequencer.finish(coming.tree, coming.said)
     return coming
 

@@ -19,6 +19,7 @@ Pending rows are taken by being there, and never by "greater than the last id": 
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -104,11 +105,11 @@ class Sequencer:
             with transaction.atomic():
                 if not alone():
                     return 0
-                head = self._settled()
+                head, known = self._settled()
                 waiting = claim(self.batch)
                 if not waiting:
                     return 0
-                coming = self.extend(head, waiting)
+                coming = self.extend(head, waiting, known)
             reached("committed")
             self.finish(coming.tree, coming.said)
         except StoreMoved:
@@ -117,12 +118,16 @@ class Sequencer:
 
     def settle(self) -> None:
         """Finish what a sequencer that was killed has left behind. Raises as `step` does."""
-        with transaction.atomic():
+        with suppress(StoreMoved), transaction.atomic():
             if alone():
                 self._settled()
 
-    def extend(self, head: Head, waiting: Sequence[tuple[UUID, str]]) -> Next:
-        """In the caller's transaction: give the events places after the head, having told the store first."""
+    def extend(self, head: Head, waiting: Sequence[tuple[UUID, str]], known: State) -> Next:
+        """In the caller's transaction: give the events places after the head, having told the store first.
+
+        `known` is the store as it was read under the head's lock. A connection that breaks gives up that lock before we
+        hear of it: were the store read again here, the `next` of who has the lock by then would be overwritten.
+        """
         tree, first = head.tree_id, head.size
         growing = self._grown(head)
         leaves, nodes = [], []
@@ -132,8 +137,7 @@ class Sequencer:
             nodes += [(place(tree, level, number), kept) for level, number, kept in growing.append(hash_)]
         events = [event for event, _ in waiting]
         coming = Next(tree, Said(head.tree.origin, growing.size, growing.root()), events)
-        was = self.store.read()
-        self.store.swap(was, was._replace(next=coming.text()))
+        self.store.swap(known, known._replace(next=coming.text()))
         reached("next_written")
         insert_leaves(leaves)
         insert_nodes(nodes)
@@ -153,8 +157,8 @@ class Sequencer:
         publish(tree, said.size, note)
         reached("published")
 
-    def _settled(self) -> Head:
-        """The locked head, after making sure that database and store tell the same story."""
+    def _settled(self) -> tuple[Head, State]:
+        """The locked head and the store, after making sure that they tell the same story."""
         state = self.store.read()
         head = Head.objects.select_for_update(of=("self",)).select_related("tree").filter(id=1).first()
         if head is None:
@@ -162,7 +166,7 @@ class Sequencer:
                 raise Stopped("rolled_back")
             if state.next is not None:
                 self.store.swap(state, State())
-            return self._begun()
+            return self._begun(), State()
         stands = (head.tree.origin, head.size, bytes(head.root))
         if state.next is not None and _of(state.next) == stands:
             self._after_commit(head)
@@ -175,9 +179,10 @@ class Sequencer:
                 raise Stopped("rolled_back")
             publish(head.tree_id, current.size, state.current)
         state = self.store.read()
-        if state.next is not None:
-            self.store.swap(state, state._replace(next=None))
-        return head
+        settled = state._replace(next=None)
+        if state != settled:
+            self.store.swap(state, settled)
+        return head, settled
 
     def _after_commit(self, head: Head) -> None:
         self.finish(head.tree_id, Said(head.tree.origin, head.size, bytes(head.root)))
