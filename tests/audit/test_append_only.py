@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.state import ProjectState
 from django.db.utils import DatabaseError
 
 from server.audit.models import AuditEvent, Leaf, Node, Pending, Tree, VerifierKey
-from server.common.appendonly import once_statements, statements
+from server.common.appendonly import always, once_statements, statements
 from tests.audit.sessions import send, sessions
 from tests.base import TownTransactionTestCase
 from tests.support import database
@@ -206,6 +207,17 @@ class AppendOnly(TownTransactionTestCase):
             if name.endswith("_no_replace"):
                 for unique in self.unique(table):
                     assert " AND ".join(f'"{column}" = NEW."{column}"' for column in unique) in text, (table, unique)
+
+    def test_guards_of_before_are_made_to_hold_always(self) -> None:
+        """As in an installation whose tables are older than that."""
+        if self.sqlite:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE rooms_roomevent ENABLE TRIGGER USER")
+        with connection.schema_editor() as editor:
+            always("rooms_roomevent").code(ProjectState().apps, editor)
+        self.refused("DELETE FROM rooms_roomevent")
+        self.refused("TRUNCATE rooms_roomevent CASCADE")
 
     def unique(self, table: str) -> list[list[str]]:
         with connection.cursor() as cursor:
