@@ -28,6 +28,7 @@ LOOKS = frozenset(
         "consent.history_viewed",
         "emergency_access.viewed",
         "emergency_access.rooms_viewed",
+        "review.revealed",
     }
 )
 """Somebody opened something about one patient. What a client does by itself (following, lists, marks) is none."""
