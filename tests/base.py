@@ -7,6 +7,7 @@ through `asgiref.sync.sync_to_async`).
 
 import itertools
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -53,6 +54,14 @@ class Client(APIClient):
     def generic(self, method: str, path: Any, *args: Any, **kwargs: Any) -> Any:
         full = path if path.startswith("/") or "://" in path else API + path
         return super().generic(method, full, *args, **kwargs)
+
+    def __deepcopy__(self, memo: JSON) -> "Client":
+        """The same session, on another phone."""
+        other = Client()
+        other.username, other.token, other.user_id = self.username, self.token, self.user_id
+        other.expects_500, other._credentials = self.expects_500, dict(self._credentials)
+        memo[id(self)] = other
+        return other
 
     def ok(self, method: str, path: str, data: Any = None, **kwargs: Any) -> Any:
         """Do it, expect success, and return what was answered."""
@@ -188,14 +197,29 @@ class TownTestCase(Town, TestCase):
     """Rolls back after each test; the town is loaded once per class. For REST: nothing is committed, so what happens
     after a commit is seen with `captureOnCommitCallbacks` only, and other threads see nothing."""
 
+    _found: JSON
+
+    def given(self) -> None:
+        """What each test of the class finds done, in the database and on itself: acts through the API, and attributes
+        that can be copied. It is done once for all of them, by another instance, so it starts nothing that ends with a
+        test (patches, settings): that is for `setUp`."""
+
     @classmethod
     def setUpTestData(cls) -> None:
         super().setUpTestData()
         database.load_town(build_town)
+        first = cls()
+        nothing = set(vars(first))
+        first._arrive()
+        first._numbers = itertools.count(10_001)  # no test's own
+        first.given()
+        vault.forget_keys()
+        cls._found = {name: value for name, value in vars(first).items() if name not in nothing | {"_numbers"}}
 
     def setUp(self) -> None:
         super().setUp()
         self._arrive()
+        vars(self).update(deepcopy(self._found))
 
     def tearDown(self) -> None:
         vault.forget_keys()

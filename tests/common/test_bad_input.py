@@ -36,8 +36,7 @@ def addresses(room: Opened, seq: int, member: object) -> dict[str, list[str]]:
 
 
 class Malformed(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.seq = self.post(self.room, "kari", "hei")["seq"]
         self.addresses = addresses(self.room, self.seq, self.members(self.room)["are"]["id"])

@@ -12,8 +12,7 @@ from tests.base import Client, TownTestCase
 
 
 class Keys(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.fresh = self.open_room(purpose="transition")
         self.seq = self.post(self.room, "kari", "hei")["seq"]

@@ -31,8 +31,7 @@ class Ranges(Consenting):
 
 
 class ContentRange(Ranges, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room(propose=["frida"])
         self.begun = self.pause()
         self.post(self.room, "kari", "en")

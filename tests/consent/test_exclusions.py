@@ -16,8 +16,7 @@ pytestmark = sqlite_only
 
 
 class Exclusions(Consenting, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.second = self.open_shared_room(purpose="transition")
         self.post(self.room, "frida", "fra Frida")

@@ -24,8 +24,7 @@ GROUND, REASON = "cooperating_staff", "Må avtale medisiner i natt, han sier ikk
 class Grounds(Consenting, TownTestCase):
     """Kari has opened a room and proposed Frida; Are has not answered."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room(propose=["frida"])
         self.path = f"{self.room.path}/statutory-grounds"
 

@@ -37,8 +37,7 @@ class Page(HTMLParser):
 
 
 class Receipt(Consenting, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room()
 
     def get(self, by: str = "are") -> Any:

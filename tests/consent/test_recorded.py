@@ -54,8 +54,7 @@ class Recording(Consenting):
 
 
 class OnPaperAndSpoken(Recording, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room()
 
     def test_on_paper(self) -> None:
@@ -219,8 +218,7 @@ class OnPaperAndSpoken(Recording, TownTestCase):
 
 
 class Corrections(Recording, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room()
 
     def correct(self, **more: Any) -> Any:
@@ -275,8 +273,7 @@ class Corrections(Recording, TownTestCase):
 class Capacity(Recording, TownTestCase):
     """Pasient- og brukerrettighetsloven § 4-3: somebody who lacks it shares no more than before, and can share less."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room(propose=["frida"])
         self.asked = self.open_room(purpose="transition")
 

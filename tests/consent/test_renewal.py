@@ -15,8 +15,7 @@ pytestmark = sqlite_only
 
 
 class Renewal(Consenting, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         with mock.patch("server.consent.actions.end_of", lambda at, *_: at + timedelta(days=100)):
             self.room = self.open_shared_room()
         self.path = f"{self.room.asks}/renewal"
@@ -138,8 +137,7 @@ class Renewal(Consenting, TownTestCase):
 class Reminders(Consenting, TownTestCase):
     """The patient is told before the end, once for each end."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
 
     def ends(self, days: float) -> None:

@@ -107,8 +107,7 @@ Tamper = Callable[["Tampering"], None]
 class Tampering(Consenting, TownTestCase):
     """Each row of the table: who changed what, and what `verify.faults` calls it."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room("sara", patient="trine", propose=["kari", "nils"])
         self.says(self.room, "give", "trine", remark=REMARK)
         self.says(self.room, "renew", "trine")

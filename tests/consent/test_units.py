@@ -17,8 +17,7 @@ pytestmark = sqlite_only
 class Asked(Consenting, TownTestCase):
     """Sara opens Trine's room and proposes Nils and Ida; then she asks for units instead of people."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_room("sara", patient="trine", propose=["nils", "ida"])
         self.answer(self.room, "decline", "trine")
 
@@ -131,8 +130,7 @@ class Asked(Consenting, TownTestCase):
 class Excluded(Consenting, TownTestCase):
     """A unit kept out of a room stands in that room's consent."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.nav = str(self.unit("NAV Fjordvik oppfølging").id)
 

@@ -138,8 +138,7 @@ class OfferOfACall(Consenting, TownTestCase):
 class EachApart(Consenting, TownTestCase):
     """M4: a room and an enrolment are withdrawn separately, and each says what that stops and what it does not."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room("sara", patient="trine", propose=["nils"])
         unit = {"unit": str(self.unit("Akuttmottaket").id)}
         asked = self.person("sara").ok(

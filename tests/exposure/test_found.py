@@ -17,8 +17,7 @@ pytestmark = sqlite_only
 
 
 class Found(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.post(self.room, "vera", "hemmelig")
         self.kari = self.person("kari")

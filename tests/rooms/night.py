@@ -114,6 +114,5 @@ def move(access: EmergencyAccess, **changed: Any) -> None:
 
 
 class NightTestCase(Night, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.open_the_room()

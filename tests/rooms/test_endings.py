@@ -15,8 +15,7 @@ from tests.base import Opened, TownTestCase
 
 
 class Endings(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.post(self.room, "kari", "før")
 

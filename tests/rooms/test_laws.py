@@ -27,8 +27,7 @@ class Broken(Exception):
 class Acts(TownTestCase):
     """Each way to change or to see something of a room, as (who, method, path, body)."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.fresh = self.open_room(purpose="transition")
         self.own = self.post(self.room, "kari", "hei")["seq"]

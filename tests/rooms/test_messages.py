@@ -9,8 +9,7 @@ from tests.base import TownTestCase
 
 
 class Messages(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.path = f"{self.room.path}/messages"
 
@@ -167,8 +166,7 @@ class Messages(TownTestCase):
 
 
 class Amending(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.seq = self.post(self.room, "kari", "møte kl. 9")["seq"]
         self.path = f"{self.room.path}/events/{self.seq}"
@@ -215,8 +213,7 @@ class Amending(TownTestCase):
 class Participating(TownTestCase):
     """S4: takes part, follows, stays away, and changes their mind whenever they like."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.own = f"{self.room.path}/members/{self.members(self.room)['are']['id']}"
 
@@ -261,8 +258,7 @@ class Participating(TownTestCase):
 
 
 class Removing(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
 
     def member(self, name: str) -> str:

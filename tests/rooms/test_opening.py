@@ -133,8 +133,7 @@ class Opening(TownTestCase):
 class NoAgreement(TownTestCase):
     """L6: no registered agreement, no membership. Red when `_engaged` does not ask `agreement_between`."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.kari = self.person("kari")
         people.end_agreement(agreement_id=Agreement.objects.get().id, actor=SYSTEM, reason="test")
 

@@ -63,8 +63,7 @@ class Exporting(Town):
 
 
 class OwnPosts(Exporting, TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.first = self.post(self.room, "kari", "kan du torsdag?")
         self.post(self.room, "frida", "fra Frida")
@@ -169,8 +168,7 @@ class OwnPosts(Exporting, TownTestCase):
 class After(Exporting, TownTestCase):
     """Former members."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.post(self.room, "kari", "fra Kari")
         self.post(self.room, "frida", "fra Frida")

@@ -15,8 +15,7 @@ from tests.rooms.test_own_posts import Exporting
 class Meanwhile(Exporting, TownTestCase):
     """What happens between the decision and the reading, or just after it, decides anew (law 5)."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.post(self.room, "frida", "fra Frida")
 

@@ -13,8 +13,7 @@ from tests.base import Opened, TownTestCase
 class Waiting(TownTestCase):
     """Mona's unit gets a relation to Are, and she opens the room that Kari opened: she waits (S1, S3)."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         mona = self.engagement_of("mona")
         people.record_relation(

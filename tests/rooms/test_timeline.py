@@ -9,8 +9,7 @@ from tests.base import JSON, TownTestCase
 
 
 class Pages(TownTestCase):
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.path = f"{self.room.path}/events"
         for number in range(12):
@@ -149,8 +148,7 @@ class Gaps(TownTestCase):
 class Marks(TownTestCase):
     """S6: delivered and read, forward only."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def given(self) -> None:
         self.room = self.open_shared_room()
         self.path = f"{self.room.path}/read"
         for body in ("en", "to", "tre"):
