@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from server.consent import forms
+from server.review import retention
 from server.vault.actions import startup_check
 
 INSECURE = "demo-only"
@@ -55,6 +56,10 @@ def choice_faults() -> list[str]:
     ]
     if settings.ENV.audit_mail_to and not settings.ENV.email_url:
         faults.append("AUDIT_MAIL_TO names officers, and EMAIL_URL no mail server that would reach them.")
+    try:
+        retention.rules()
+    except retention.Unusable as fault:
+        faults.append(f"RETENTION_FILE cannot be used: {fault}")
     return faults
 
 

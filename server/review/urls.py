@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from server.review.api import proofs
+from server.review.api import findings, proofs
 from server.review.api.access_log import AccessLog, AccessLogExport
 from server.review.api.events import Events, OneEvent, Reveals
+from server.review.api.exports import ExportDownload, Exports, OneExport, SubjectRequests
+from server.review.api.retention import Retention
+from server.review.api.shields import ShieldEnd, Shields
 
 urlpatterns = [
     path("me/access-log", AccessLog.as_view()),
@@ -17,4 +20,18 @@ urlpatterns = [
     path("review/events", Events.as_view()),
     path("review/events/<uuid:event_id>", OneEvent.as_view()),
     path("review/events/<uuid:event_id>/reveal", Reveals.as_view()),
+    path("review/findings", findings.Findings.as_view()),
+    path("review/findings/<uuid:finding_id>", findings.OneFinding.as_view()),
+    path("review/findings/<uuid:finding_id>/take", findings.TakeFinding.as_view()),
+    path("review/findings/<uuid:finding_id>/note", findings.NoteFinding.as_view()),
+    path("review/findings/<uuid:finding_id>/explain", findings.ExplainFinding.as_view()),
+    path("review/findings/<uuid:finding_id>/confirm", findings.ConfirmFinding.as_view()),
+    path("review/findings/<uuid:finding_id>/close", findings.CloseFinding.as_view()),
+    path("review/shields", Shields.as_view()),
+    path("review/shields/<uuid:shield_id>/end", ShieldEnd.as_view()),
+    path("review/exports", Exports.as_view()),
+    path("review/exports/<uuid:export_id>", OneExport.as_view()),
+    path("review/exports/<uuid:export_id>/download", ExportDownload.as_view()),
+    path("review/subject-requests", SubjectRequests.as_view()),
+    path("review/retention", Retention.as_view()),
 ]

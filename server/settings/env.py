@@ -82,6 +82,8 @@ class Environment(OddAccess):
     """How long emergency access lasts at most."""
     own_posts_days: int = Field(default=14, ge=0, le=365)
     """For how long authors may export their own posts after their access to a room ended."""
+    retention_file: Path | None = None
+    """How long lines of the log are to be kept, in place of `server/review/retention.json`."""
 
     @field_validator(
         "allowed_hosts", "trusted_origins", "audit_mail_to", "capacities", "statutory_grounds", mode="before"

@@ -1,6 +1,6 @@
 """`manage.py review status | rebuild`: the lines that officers read, which are a copy of the sealed log in other order.
 
-Prints counts and positions only.
+`manage.py review retention`: what of them is older than it needs to be kept. Prints counts and positions only.
 """
 
 from argparse import ArgumentParser
@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from server.audit.models import index_of, tree_of
+from server.people.models import Controller
+from server.review import retention
 from server.review.lines import rebuild, standing
 
 UNUSABLE = 2
@@ -19,16 +21,22 @@ TOLD_EVERY = 50_000
 
 
 class Command(BaseCommand):
-    help = "Officers' lines: status (how far they have followed the log), rebuild (make all of them anew)."
+    help = (
+        "Officers' lines: status (how far they have followed the log), rebuild (make all of them anew), retention "
+        "(what is older than it needs to be kept)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("status", help="how far the lines have followed the sealed log")
         verbs.add_parser("rebuild", help="make all lines anew; officers find fewer until it is done")
+        verbs.add_parser("retention", help="what each controller has of lines older than their period; removes nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            {"status": self._status, "rebuild": self._rebuild}[options["verb"]]()
+            {"status": self._status, "rebuild": self._rebuild, "retention": self._retention}[options["verb"]]()
+        except retention.Unusable as fault:
+            raise CommandError(str(fault), returncode=UNUSABLE) from None
         except DatabaseError:
             raise CommandError("the database does not answer", returncode=UNUSABLE) from None
 
@@ -44,3 +52,14 @@ class Command(BaseCommand):
                 told = done
                 self.stdout.write(f"{done} sealed events followed")
         self.stdout.write(f"Done: {standing().lines} lines.")
+
+    def _retention(self) -> None:
+        found = {one: retention.due(one.id) for one in Controller.objects.order_by("org_number")}
+        for controller, lines in found.items():
+            for line in lines:
+                kept = f"kept {line.period.years} years: {line.period.reason}"
+                self.stdout.write(
+                    f"{controller.org_number} {line.type}: {line.count}, the oldest of {line.oldest:%Y-%m-%d} ({kept})"
+                )
+        count = sum(line.count for lines in found.values() for line in lines)
+        self.stdout.write(f"{count} lines are due. Nothing was removed.")
