@@ -32,6 +32,7 @@ class Shown:
     (the key is destroyed) or `unreadable` (damaged or changed: to be looked into)."""
 
     reveal: Reveal
+    event: AuditEvent
     actor: str | None
     patient: str | None
     details: dict[str, Any] | None
@@ -52,6 +53,7 @@ def reveal(*, acting: Acting, event_id: UUID, reason: str) -> Shown:
     details, state = _details(event)
     return Shown(
         reveal=kept,
+        event=event,
         actor=display_names([event.actor_id]).get(event.actor_id) if event.actor_id else None,
         patient=patient_names([patient])[patient.id] if patient is not None else None,
         details=details,

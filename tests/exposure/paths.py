@@ -87,6 +87,7 @@ IDA_OUT = First("POST exclusions", {"user": "{user_of_ida}"}, by="are")
 EMERGENCY = {"ground": "life_danger", "reason": "{remark}"}
 NOT_FOR_ALL = frozenset({"staff_only", "health_personnel_only"})
 """Refusals for what somebody is, before anything is looked up."""
+OFFICERS_ONLY = frozenset({"officer_only"})
 GROUND = {"ground": "cooperating_staff", "reason": "{remark}", "until": "{soon}"}
 OWN_MESSAGE = {"seq": "{said_by_asker}"}
 OF_ARE = {"member_id": "{member_of_are}"}
@@ -94,6 +95,21 @@ OF_ASKER = {"member_id": "{member_of_asker}"}
 OF_NILS = {"member_id": "{member_of_nils}"}
 
 TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
+
+EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}
+ORDERED = First("POST review/exports", EXPORT, into="export_id", by="ola")
+SHIELDED = First(
+    "POST review/shields",
+    {"user": "{user_of_sara}", "reason": "Konkrete trusler.", "decided_on": "2026-01-01"},
+    into="shield_id",
+    by="ola",
+)
+
+
+def _officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
+    """A request of an officer's: nobody else gets any answer to it, whatever it asks for."""
+    return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=_codes("officer_only"))
+
 
 ROUTES: dict[str, Content | Plain] = {
     # --- rooms ---
@@ -257,7 +273,42 @@ ROUTES: dict[str, Content | Plain] = {
         "who has seen which room of mine, all of it",
         (Ask(by=PATIENT, query="form=jsonl", otherwise=_codes("absent", "patient_only")),),
     ),
+    # --- officers ---
+    "GET review/events": Content(
+        "what happened in which room, in codes",
+        (Ask(by=OFFICER, query="room={room_id}", otherwise=OFFICERS_ONLY),),
+    ),
+    "GET review/events/{event_id}": Content(
+        "one thing that happened in a room, in codes", (Ask(by=OFFICER, otherwise=OFFICERS_ONLY),)
+    ),
+    "POST review/events/{event_id}/reveal": Content(
+        "who did what in whose room",
+        (Ask(by=OFFICER, body={"reason": "{remark}"}, shows="{patient_name}", otherwise=OFFICERS_ONLY),),
+    ),
+    "GET review/events/{event_id}/reveal": Plain(
+        "which officers had a case shown, and why in their own words", (Ask(by=OFFICER, shows=""),)
+    ),
+    # --- officers' exports of the log ---
+    "POST review/exports": Content("which rooms an officer asks about", (_officer(body=EXPORT),)),
+    "GET review/exports": Content("which rooms officers have asked about", (_officer(first=ORDERED),)),
+    "GET review/exports/{export_id}": Content("which rooms an officer has asked about", (_officer(first=ORDERED),)),
+    "GET review/exports/{export_id}/download": Content("who did what in which room", (_officer(first=ORDERED),)),
+    "POST review/subject-requests": Content(
+        "everything that was done about a patient",
+        (_officer(body={"patient": "{patient_id}", "reason": "Krav om innsyn."}),),
+    ),
     # --- nothing of a room ---
+    "GET review/shields": Plain("which employees patients see by a code", (_officer(shows=""),)),
+    "POST review/shields": Plain(
+        "the same",
+        (
+            _officer(
+                body={"user": "{user_of_sara}", "reason": "Konkrete trusler.", "decided_on": "2026-01-01"}, shows=""
+            ),
+        ),
+    ),
+    "POST review/shields/{shield_id}/end": Plain("the same", (_officer(first=SHIELDED, shows=""),)),
+    "GET review/retention": Plain("how long the log is kept, and how much of it is older", (_officer(shows=""),)),
     "GET consent-forms": Plain("texts of forms, the same for everybody"),
     "GET me": Plain("who I am and for whom I act"),
     "PATCH me": Plain("my own language", (Ask(by=STAFF, body={"language": "en"}, shows=""),)),
@@ -378,5 +429,8 @@ LOOPS: dict[str, Content | Plain] = {
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "idempotency": Plain("forgets old answers"),
+    "checkpoint-copies": Plain("writes how many entries the log has, and one hash over them"),
+    "checkpoint-thinning": Plain("deletes some of these"),
+    "checkpoint-mail": Plain("the same by e-mail"),
 }
 """Loops of the worker. One that sends something of a room to somebody is walked as a route is."""

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from rest_framework.test import APIClient
 
 from server.audit.entry import SYSTEM
+from server.audit.models import AuditEvent
 from server.common.clock import now
 from server.common.ids import new_id
 from server.common.sql import rfc3339
@@ -22,7 +24,9 @@ from server.people import actions as people
 from server.people.actors import acting_for
 from server.people.demo import personas, town
 from server.people.models import Patient, User
+from server.review import lines
 from server.rooms.models import Member
+from tests.audit.sealing import Log
 from tests.base import API, Client, Opened, Town
 from tests.exposure.paths import (
     MEMBERS,
@@ -37,6 +41,7 @@ from tests.exposure.paths import (
     Content,
     Plain,
 )
+from tests.review.sealing import Sealing
 
 INSIDE = ("kari", "frida", "vera")
 """Kari has opened the room and has a relation to the patient, Frida was proposed and has one, Vera was proposed and has
@@ -145,13 +150,27 @@ class Stage(Town):
         self._relate("mona")
         self.person("mona").ok("post", "rooms", {"patient": str(self.patient_id()), "propose": []})
         self._owe()
+        Sealing().follow()
         self.ids = self._ids()
-        ours = {"room_id", "consent_id", "duty_id", *(name for name in self.ids if name.startswith("member_of_"))}
+        ours = {
+            "room_id",
+            "consent_id",
+            "duty_id",
+            "event_id",
+            *(name for name in self.ids if name.startswith("member_of_")),
+        }
         self.missing = {
             name: str(new_id()) if name in ours | {"patient_id"} else value for name, value in self.ids.items()
         }
-        hidden = {self.ids[name] for name in ours | {"remark", "patient_name"}}
+        hidden = {self.ids[name] for name in (ours - {"event_id"}) | {"remark", "patient_name"}}
+        self.codes = frozenset(self.ids[name] for name in ours)
+        """Ids of what is there: officers know them, and nothing of what was written."""
         self.secrets = hidden | set(self.words.values()) | {self.more[who] for who in (*INSIDE, "are")}
+
+        self.log = Log()
+        self.log.seal()
+        while lines.follow():
+            pass
 
     def __deepcopy__(self, memo: object) -> "Stage":
         return self  # Django copies what a class has prepared before each test; this one remembers nothing of a test
@@ -187,8 +206,11 @@ class Stage(Town):
             "patient_name": patient["name"],
             "number": patient["number"],
             "duty_id": str(self.duty.id),
+            "event_id": str(self._event_of("mona")),
             "ground_id": str(new_id()),
             "access_id": str(new_id()),
+            "export_id": str(new_id()),
+            "shield_id": str(new_id()),
             "head": str(self.head()),
             "past": rfc3339(now() - timedelta(minutes=1)),
             "soon": rfc3339(now() + timedelta(days=1)),
@@ -198,6 +220,11 @@ class Stage(Town):
             **{f"user_of_{name}": str(id_) for name, id_ in User.objects.values_list("username", "id")},
             **{f"words_of_{name}": words for name, words in self.words.items()},
         }
+
+    def _event_of(self, who: str) -> UUID:
+        """What the log says of something they did about the room."""
+        found = AuditEvent.objects.filter(actor_id=self.user_id(who), room_id=self.room.id)
+        return found.order_by("id").values_list("id", flat=True)[0]
 
     def head(self) -> int:
         head: int = self.person("are").ok("get", self.room.path)["head"]

@@ -89,8 +89,11 @@ class Case(OfficersTestCase):
         assert said | {"id": ""} == {
             "id": "",
             "event": str(self.event.id),
+            "actor": str(self.user_id("vera")),
             "actor_name": "Vera Haugen",
+            "subject": str(self.patient_id()),
             "patient_name": "(slettet)",
+            "room": str(self.room.id),
             "details": None,
             "details_state": "erased",
         }

@@ -136,8 +136,11 @@ class RevealView(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     event = serializers.UUIDField()
+    actor = serializers.UUIDField(allow_null=True)
     actor_name = serializers.CharField(allow_null=True)
+    subject = serializers.UUIDField(allow_null=True)
     patient_name = serializers.CharField(allow_null=True)
+    room = serializers.UUIDField(allow_null=True)
     details = serializers.DictField(allow_null=True)
     details_state = serializers.ChoiceField(choices=["open", "none", "erased", "unreadable"])
 
@@ -296,9 +299,12 @@ def view(event: AuditEvent, position: int) -> dict[str, Any]:
 def revealed(shown: reveals.Shown) -> dict[str, Any]:
     return {
         "id": str(shown.reveal.id),
-        "event": str(shown.reveal.event_id),
+        "event": str(shown.event.id),
+        "actor": _id(shown.event.actor_id),
         "actor_name": shown.actor,
+        "subject": _id(shown.event.subject_id),
         "patient_name": shown.patient,
+        "room": _id(shown.event.room_id),
         "details": shown.details,
         "details_state": shown.state,
     }
