@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from server.audit import detail
+from server.common.ids import new_id
 from server.common.models import Row
 
 INDEX_BITS = 40
@@ -133,3 +134,21 @@ class VerifierKey(models.Model):
 
     line = models.CharField(max_length=300, primary_key=True)
     since = models.DateTimeField(db_default=Now())
+
+
+class CheckpointMail(models.Model):
+    """That one officer's address gets one day's checkpoint; due until it is sent. The row is claimed before the mail
+    server is asked, so that of any number of workers one sends."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    day = models.DateField()
+    """In Oslo."""
+    address = models.CharField(max_length=254)
+    due_at = models.DateTimeField(db_default=Now())
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    position = models.BigIntegerField(null=True)
+    """Of the checkpoint that was sent."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "address"], name="checkpoint_mail_once_a_day")]

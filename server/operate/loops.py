@@ -8,11 +8,13 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from server.audit import keeping, mailing
 from server.audit import worker as audit
 from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
 from server.people import worker as people
+from server.review import scanning
 from server.review import worker as review
 from server.rooms import worker as rooms
 
@@ -35,7 +37,11 @@ LOOPS = (
     Loop("consent", consent.tick, 1.0),
     Loop("rooms", rooms.tick, 1.0),
     Loop("review", review.tick, 1.0),
+    Loop("findings", scanning.tick, 60.0),
     Loop("idempotency", idempotency.forget_old, 600.0),
+    Loop("checkpoint-copies", keeping.keep_copies, 1.0),
+    Loop("checkpoint-thinning", keeping.thin, 600.0),
+    Loop("checkpoint-mail", mailing.mail_newest, 30.0),
     *([Loop("audit", audit.tick, audit.EVERY_S)] if settings.ENV.sequencer else []),
 )
 

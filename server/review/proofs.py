@@ -131,8 +131,10 @@ def _is_shown_to(acting: Acting, event: AuditEvent) -> bool:
 
 def _revealed(acting: Acting, event: AuditEvent) -> bool:
     """Whether this person has said why they need names and details of the case."""
-    mine = Reveal.objects.filter(officer__user_id=acting.user.id, controller_id=acting.actor.controller_id)
-    return mine.filter(event_id=event.id).exists()
+    if acting.officer is None:
+        return False
+    ours = Reveal.objects.filter(controller_id=acting.officer.controller_id, event_id=event.id)
+    return ours.filter(officer__user_id=acting.user.id).exists()
 
 
 def _refuse_shielded(acting: Acting, event: AuditEvent, basis: str, act: Act) -> None:

@@ -298,6 +298,18 @@ ROUTES: dict[str, Content | Plain] = {
         (_officer(body={"patient": "{patient_id}", "reason": "Krav om innsyn."}),),
     ),
     # --- nothing of a room ---
+    "GET review/findings": Plain("what the log is asked about, and when it was; officers only"),
+    **{
+        f"{one}": Plain("which events are asked about, by their ids; whose names and rooms stand elsewhere; officers only")
+        for one in (
+            "GET review/findings/{finding_id}",
+            "POST review/findings/{finding_id}/take",
+            "POST review/findings/{finding_id}/note",
+            "POST review/findings/{finding_id}/explain",
+            "POST review/findings/{finding_id}/confirm",
+            "POST review/findings/{finding_id}/close",
+        )
+    },
     "GET review/shields": Plain("which employees patients see by a code", (_officer(shows=""),)),
     "POST review/shields": Plain(
         "the same",
@@ -428,6 +440,7 @@ LOOPS: dict[str, Content | Plain] = {
     "consent": Plain("ends consents; tells nobody but by hints"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
+    "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),
     "idempotency": Plain("forgets old answers"),
     "checkpoint-copies": Plain("writes how many entries the log has, and one hash over them"),
     "checkpoint-thinning": Plain("deletes some of these"),
