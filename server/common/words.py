@@ -69,6 +69,13 @@ WORDS: dict[str, Any] = {
     "reveal_first": _("Have the case revealed first, and say why."),
     "nothing_sealed": _("Nothing has been sealed yet. Try again in a few seconds."),
     "not_your_export": _("Only whoever ordered this export can fetch it. Order one of your own, and say why."),
+    "concerns_you": _("This is about yourself. Another officer answers it."),
+    "finding_taken": _("Another officer has taken this."),
+    "take_first": _("Take it first; then others see that you are on it."),
+    "answer_first": _("Say first what you found: explained or confirmed."),
+    "finding_answered": _("This is answered already. Write a note if there is more."),
+    "finding_closed": _("This is closed. A note can still be added."),
+    "duty_answers": _("The task to review the emergency access answers this, and closes it."),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),
