@@ -25,6 +25,7 @@ from server.people.actors import acting_for
 from server.people.demo import personas, town
 from server.people.models import Patient, User
 from server.review import lines
+from server.review.models import Finding
 from server.rooms.models import Member
 from tests.audit.sealing import Log
 from tests.base import API, Client, Opened, Town
@@ -41,7 +42,6 @@ from tests.exposure.paths import (
     Content,
     Plain,
 )
-from tests.review.sealing import Sealing
 
 INSIDE = ("kari", "frida", "vera")
 """Kari has opened the room and has a relation to the patient, Frida was proposed and has one, Vera was proposed and has
@@ -150,7 +150,9 @@ class Stage(Town):
         self._relate("mona")
         self.person("mona").ok("post", "rooms", {"patient": str(self.patient_id()), "propose": []})
         self._owe()
-        Sealing().follow()
+        Log().seal()
+        while lines.follow():
+            pass
         self.ids = self._ids()
         ours = {
             "room_id",
@@ -166,11 +168,6 @@ class Stage(Town):
         self.codes = frozenset(self.ids[name] for name in ours)
         """Ids of what is there: officers know them, and nothing of what was written."""
         self.secrets = hidden | set(self.words.values()) | {self.more[who] for who in (*INSIDE, "are")}
-
-        self.log = Log()
-        self.log.seal()
-        while lines.follow():
-            pass
 
     def __deepcopy__(self, memo: object) -> "Stage":
         return self  # Django copies what a class has prepared before each test; this one remembers nothing of a test
@@ -196,6 +193,24 @@ class Stage(Town):
             actor=SYSTEM,
         )
 
+    def _found(self) -> UUID:
+        """The log is asked about what Mona did."""
+        mona, at = self.engagement_of("mona"), now()
+        made = Finding.objects.create(
+            controller_id=mona.unit.controller_id,
+            kind="self_granted",
+            case=f"self_granted/{mona.user_id}",
+            key=f"self_granted/{mona.user_id}",
+            actor_id=mona.user_id,
+            subject_id=self.patient_id(),
+            events=[str(self._event_of("mona"))],
+            first_at=at,
+            last_at=at,
+            due_at=at,
+            parameters={"hours": 24},
+        )
+        return made.id
+
     def _ids(self) -> Ids:
         patient = next(one for one in town()["patients"] if one["username"] == "are")
         members = Member.objects.filter(room_id=self.room.id).values_list("user__username", "id")
@@ -209,6 +224,7 @@ class Stage(Town):
             "event_id": str(self._event_of("mona")),
             "ground_id": str(new_id()),
             "access_id": str(new_id()),
+            "finding_id": str(self._found()),
             "export_id": str(new_id()),
             "shield_id": str(new_id()),
             "head": str(self.head()),
