@@ -106,6 +106,9 @@ SHIELDED = First(
 )
 
 
+TAKEN = First("POST review/findings/{finding_id}/take", {}, into="finding_id", by="ola")
+
+
 def _officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
     """A request of an officer's: nobody else gets any answer to it, whatever it asks for."""
     return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=_codes("officer_only"))
@@ -298,18 +301,17 @@ ROUTES: dict[str, Content | Plain] = {
         (_officer(body={"patient": "{patient_id}", "reason": "Krav om innsyn."}),),
     ),
     # --- nothing of a room ---
-    "GET review/findings": Plain("what the log is asked about, and when it was; officers only"),
-    **{
-        f"{one}": Plain("which events are asked about, by their ids; whose names and rooms stand elsewhere; officers only")
-        for one in (
-            "GET review/findings/{finding_id}",
-            "POST review/findings/{finding_id}/take",
-            "POST review/findings/{finding_id}/note",
-            "POST review/findings/{finding_id}/explain",
-            "POST review/findings/{finding_id}/confirm",
-            "POST review/findings/{finding_id}/close",
-        )
-    },
+    "GET review/findings": Plain("what the log is asked about, and when it was", (_officer(shows=""),)),
+    "GET review/findings/{finding_id}": Plain("which events are asked about, by their ids", (_officer(shows=""),)),
+    "POST review/findings/{finding_id}/take": Plain("the same", (_officer(shows="", body={}),)),
+    "POST review/findings/{finding_id}/note": Plain("the same", (_officer(shows="", body={"text": "Spurt."}),)),
+    "POST review/findings/{finding_id}/explain": Plain(
+        "the same", (_officer(shows="", body={"text": "Vikar."}, first=TAKEN),)
+    ),
+    "POST review/findings/{finding_id}/confirm": Plain(
+        "the same", (_officer(shows="", body={"text": "Ingen grunn."}, first=TAKEN),)
+    ),
+    "POST review/findings/{finding_id}/close": Plain("the same", (_officer(shows="", body={}, first=TAKEN),)),
     "GET review/shields": Plain("which employees patients see by a code", (_officer(shows=""),)),
     "POST review/shields": Plain(
         "the same",
@@ -358,7 +360,8 @@ ROUTES: dict[str, Content | Plain] = {
     "ANY docs/": Plain("the page of the API"),
     "ANY docs/{name}": Plain("what that page loads", (Ask(by=STAFF, use={"name": "start.js"}, shows=""),)),
     "ANY /health/live": Plain("whether the process answers"),
-    "ANY /health/ready": Plain("whether the database answers"),
+    "ANY /health/ready": Plain("whether the database answers, and codes of what to look at"),
+    "ANY /metrics": Plain("totals and ages"),
 }
 
 WAITING = {
