@@ -3,6 +3,8 @@
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
+from server.operate import watch
+
 
 def live(request: HttpRequest) -> JsonResponse:
     """200 while the process answers."""
@@ -15,6 +17,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
+        warnings = watch.warnings()
     except DatabaseError:
         return JsonResponse({"status": "unavailable", "warnings": ["database"]}, status=503)
-    return JsonResponse({"status": "ready", "warnings": []})
+    return JsonResponse({"status": "ready", "warnings": warnings})

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from server.audit import keeping, mailing
+from server.audit import keeping, mailing, metrics
 from server.audit import worker as audit
 from server.common import idempotency
 from server.common.db import on_this_thread
@@ -42,7 +42,7 @@ LOOPS = (
     Loop("checkpoint-copies", keeping.keep_copies, 1.0),
     Loop("checkpoint-thinning", keeping.thin, 600.0),
     Loop("checkpoint-mail", mailing.mail_newest, 30.0),
-    *([Loop("audit", audit.tick, audit.EVERY_S)] if settings.ENV.sequencer else []),
+    *([Loop("audit", metrics.tick, audit.EVERY_S)] if settings.ENV.sequencer else []),
 )
 
 

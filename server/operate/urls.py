@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from server.operate import health
+from server.operate import health, metrics
 
-urlpatterns = [path("health/live", health.live), path("health/ready", health.ready)]
+urlpatterns = [path("health/live", health.live), path("health/ready", health.ready), path("metrics", metrics.metrics)]

@@ -1,0 +1,58 @@
+"""What whoever keeps watch should look at, as codes: none of it stops the server (house law 8)."""
+
+import threading
+import time
+
+import structlog
+
+from server.audit import keeping, mailing, rows, worker
+from server.audit.metrics import ALARMS
+
+log = structlog.get_logger(__name__)
+
+LATE_S = 5.0
+"""An event that has waited longer to be sealed is late."""
+SEARCHED_S = 120.0
+"""How far back events are looked for that are neither sealed nor waiting; health is asked much more often."""
+KEPT_S = 2.0
+"""For so long an answer is given again: anybody may ask for health, as often as they like."""
+
+
+class _Kept:
+    lock = threading.Lock()
+    warnings: tuple[str, ...] = ()
+    until = 0.0
+
+
+def warnings() -> tuple[str, ...]:
+    """Codes, at most two seconds old; while somebody else looks, those of before. Raises what the database raises."""
+    if time.monotonic() >= _Kept.until and _Kept.lock.acquire(blocking=False):
+        try:
+            _Kept.warnings, _Kept.until = look(), time.monotonic() + KEPT_S
+        finally:
+            _Kept.lock.release()
+    return _Kept.warnings
+
+
+def look() -> tuple[str, ...]:
+    """The same, now."""
+    found = {
+        "audit_sealing_late": rows.oldest_pending_s() > LATE_S,
+        "audit_sequencer_stopped": bool(worker.state()),
+        "audit_unaccounted": _unaccounted(),
+        "checkpoint_copies_failing": keeping.failing() or mailing.failing(),
+    }
+    return tuple(code for code, is_so in found.items() if is_so)
+
+
+def forget() -> None:
+    """The next question is asked anew."""
+    _Kept.until = 0.0
+
+
+def _unaccounted() -> bool:
+    lost = rows.lost(SEARCHED_S)
+    if lost:
+        ALARMS.inc()
+        log.critical("audit_unaccounted", events=lost)
+    return bool(lost)
