@@ -79,7 +79,7 @@ class EventLine(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(choices=OUTCOMES)
 
 
-class ActorView(serializers.Serializer[Any]):
+class LoggedActor(serializers.Serializer[Any]):
     user = serializers.UUIDField(allow_null=True)
     controller = serializers.UUIDField(allow_null=True)
     unit = serializers.UUIDField(allow_null=True)
@@ -96,20 +96,20 @@ class LeafView(serializers.Serializer[Any]):
     sealed = serializers.BooleanField()
 
 
-class MeaningView(serializers.Serializer[Any]):
+class LoggedMeaning(serializers.Serializer[Any]):
     type = serializers.CharField()
     basis = serializers.CharField()
     outcome = serializers.CharField()
 
 
-class EventView(serializers.Serializer[Any]):
+class LoggedEvent(serializers.Serializer[Any]):
     """Every code of one event, and what three of them mean in the reader's language. `has_details`: there are details,
     which are shown by a reveal, unless they are erased."""
 
     id = serializers.UUIDField()
     at = serializers.DateTimeField()
     type = serializers.CharField()
-    actor = ActorView()
+    actor = LoggedActor()
     subject = serializers.UUIDField(allow_null=True)
     room = serializers.UUIDField(allow_null=True)
     object = serializers.UUIDField(allow_null=True)
@@ -122,7 +122,7 @@ class EventView(serializers.Serializer[Any]):
     request = serializers.CharField(allow_blank=True)
     has_details = serializers.BooleanField()
     leaf = LeafView()
-    means = MeaningView()
+    means = LoggedMeaning()
 
 
 class RevealBody(serializers.Serializer[Any]):
@@ -174,7 +174,7 @@ class Events(APIView):
 
 
 class OneEvent(APIView):
-    @extend_schema(summary="One event of the log, with every code", responses=EventView)
+    @extend_schema(summary="One event of the log, with every code", responses=LoggedEvent)
     def get(self, request: Request, event_id: UUID) -> Response:
         me = acting(request)
         with transaction.atomic():
