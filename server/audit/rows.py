@@ -9,9 +9,10 @@ from server.common.clock import now_sql
 from server.common.sql import uuid_in, uuid_out
 
 CLAIM = (
-    "SELECT p.event_id, e.leaf FROM audit_pending p JOIN audit_auditevent e ON e.id = p.event_id "
-    "ORDER BY p.event_id LIMIT %s"
+    "SELECT p.event_id, (SELECT e.leaf FROM audit_auditevent e WHERE e.id = p.event_id) "
+    "FROM (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT %s) p ORDER BY p.event_id"
 )
+"""No join: with many waiting, PostgreSQL would merge them with the whole log, from its first event on."""
 LOST = (
     "SELECT count(*) FROM audit_auditevent e WHERE e.at > {since} AND e.at < {settled} "
     "AND NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = e.id) "
@@ -22,10 +23,11 @@ SETTLED_S = 30.0
 
 
 def claim(limit: int) -> list[tuple[UUID, str]]:
-    """Pending events and their leaves, in the order of their ids, which is nearly that of time."""
+    """Pending events and their leaves, in the order of their ids, which is nearly that of time. One whose event is gone
+    is left there, for the alarm."""
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [limit])
-        return [(uuid_out(event), leaf) for event, leaf in cursor.fetchall()]
+        return [(uuid_out(event), leaf) for event, leaf in cursor.fetchall() if leaf is not None]
 
 
 def insert_leaves(rows: Sequence[tuple[int, UUID, bytes]]) -> None:

@@ -32,6 +32,7 @@ from tools.servers import PrivatePostgres
 from tools.services import own_database
 
 PATIENCE_S = 60.0
+NOTING = {**QUIET, "track_commit_timestamp": "on"}
 WIDTH, TREE_BITS, NODE_BITS = 256, 40, 48
 KILLED, STOPPED = -signal.SIGKILL, "stopped"
 NEWEST = "SELECT position, note FROM audit_checkpoint WHERE note <> '' ORDER BY position DESC LIMIT 1"
@@ -342,7 +343,7 @@ def house(engine: str, *, shared_store: bool = False, **more: str) -> Iterator[H
         own = environment(folder, SEQUENCER="false", LOG_LEVEL="ERROR", **more)
         postgres, database = None, str(folder / "var" / "samsnakk.sqlite3")
         if engine == "postgresql" or shared_store:
-            postgres = keep.enter_context(PrivatePostgres(durable=True, settings=QUIET))
+            postgres = keep.enter_context(PrivatePostgres(durable=True, settings=NOTING))
         if postgres and engine == "postgresql":
             own["DATABASE_URL"] = database = keep.enter_context(own_database(postgres.url))
         if postgres and shared_store:
