@@ -5,8 +5,8 @@
 
 This one file is all: it needs Python 3.11 or newer and the package `cryptography`.
 
-SOURCE        a folder with an export, or a server's address such as https://host/api/v1/audit/
-              (http only where the server runs on this machine).
+SOURCE        a folder with an export, or a server's address: https://host/api/v1/audit/ for the newest log,
+              https://host/api/v1/audit/trees/1/ for the first that there was (http only on the machine itself).
 KEY           the log's verifier key, name+hash+base64. Get it by another way than from the server that you check, best
               on paper. Keys are changed now and then: give --key once for each that you trust.
 --older       the checkpoint file that you kept from an earlier check. It alone shows that nothing has been rewritten or
@@ -14,8 +14,12 @@ KEY           the log's verifier key, name+hash+base64. Get it by another way th
 --token-file  a file that holds your access token, if you are appointed log verifier. Entries are personal data: without
               them the tree alone is checked, and the answer says so.
 --leaf        the event's entry, byte for byte.
---disclosed   the event's details as they were given out: one JSON object per line with id, salt and detail. An export
+--disclosed   the event's details as they were given out: JSON with id, salt and detail, one object per line. An export
               has them in disclosed.jsonl, and they are checked with the rest.
+
+What is checked, in this order: the checkpoint's signature; each entry against the hash that the tree has of it, and
+that it is written in the one proper way; every tile against those below it; the root; the beginning of the log against
+your older checkpoint; the details against what the entries say of them. The first fault is named, and ends the check.
 """
 
 import argparse
@@ -36,11 +40,14 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, TextIO
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    raise SystemExit("NOT CHECKED: this needs the package cryptography (python -m pip install cryptography).") from None
 
-HASH, WIDTH = 32, 256
-"""Bytes of a hash; hashes of a full tile."""
+HASH, WIDTH, SALT_BYTES = 32, 256, 32
+"""Bytes of a hash; hashes of a full tile; bytes of what is hashed before the details."""
 EMPTY = hashlib.sha256().digest()
 """Root of the tree without leaves."""
 ED25519 = b"\x01"
@@ -64,7 +71,7 @@ STATUS = {
     PROOF: "The proof fails: the log does not hold this entry, as it stands, at that place.",
     DETAIL: "Details that were given out are not those that were logged. Ask who gave them out.",
     NEW_LOG: "A new log was begun on purpose after your older checkpoint, and says so; the rest is well. Ask who "
-    "decided it and why, and check an export of the old log too.",
+    "decided it and why, and check the old log too.",
 }
 """Exit statuses, and what each means to who checks."""
 
@@ -371,12 +378,18 @@ def commitment(entry: bytes) -> tuple[str | None, str | None]:
 
 def disclosed(file: BinaryIO, name: str) -> dict[str, str]:
     """Event id -> the commitment that its details give, from lines of JSON with `id`, `salt` (hex) and `detail` (the
-    exact text). Raises Fault."""
+    object, or its exact text); both null where there is nothing to compare. Raises Fault."""
     found: dict[str, str] = {}
     for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=1):
         try:
             row = json.loads(line)
-            digest = hashlib.sha256(bytes.fromhex(row["salt"]) + row["detail"].encode()).hexdigest()
+            if row["salt"] is row["detail"] is None:
+                continue  # there were none, or they were erased
+            text = canonical(row["detail"]) if isinstance(row["detail"], dict) else row["detail"]
+            salt = bytes.fromhex(row["salt"])
+            if len(salt) != SALT_BYTES:
+                raise ValueError  # else a part of the details could pass as salt, or the other way round
+            digest = hashlib.sha256(salt + text.encode()).hexdigest()
             known = found.setdefault(row["id"], digest)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise Fault(UNREADABLE, f"Line {number} of {name} cannot be read: it is not as it was given out.") from None
@@ -575,10 +588,8 @@ class Walk:
         if found != hashes:
             wrong = [str(number * WIDTH + place) for place in _differing(found, hashes)]
             listed = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-            plural = "Entries" if len(wrong) > 1 else "Entry"
-            raise Fault(
-                MISMATCH, f"{plural} {listed} ({name}): not what was sealed; {self.name(0, number)} says otherwise."
-            )
+            which = f"{'Entries' if len(wrong) > 1 else 'Entry'} {listed} ({name})"
+            raise Fault(MISMATCH, f"{which} and {self.name(0, number)} do not fit together: one of them was altered.")
         place = 0
         try:
             for place, entry in enumerate(entries):
@@ -662,15 +673,14 @@ def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | N
     if before and not unchanged:
         raise Fault(REWRITTEN, f"The first {before.size} entries are not those of your older checkpoint.")
     if walk.with_entries and (walk.wrong_details or details):
-        wrong = [f"entry {index}" for index in walk.wrong_details] + [
-            f"{event!a} (not in the log)" for event in details
-        ]
+        wrong = [f"entry {index}" for index in walk.wrong_details]
+        wrong += [f"{event!a:.60} (not in the log)" for event in details]
         raise Fault(DETAIL, f"Details do not match, of {', '.join(wrong[:5])}{' and more' * (len(wrong) > 5)}.")
     say(f"The log {head.origin} has {head.size} entries under the root {b64encode(head.root).decode()}.")
     say("Your key signed it, and every tile was computed again from what lies below it.")
     if walk.with_entries:
         say(f"Every entry is what was sealed; the newest is of {walk.newest}.")
-        say(f"Details of {told} events were given out; all match." if told else "No details were given out.")
+        say(f"Details given out: {told}, and all match." if told else "No details were given out.")
     elif head.size:
         say("ENTRIES AND DETAILS WERE NOT CHECKED: entries were not given out to you. A log verifier gets them.")
     follows = _followed(walk.follows, keys)
@@ -701,11 +711,11 @@ def _compare_ends(head: Checkpoint, older: Checkpoint, follows: Checkpoint | Non
     """Raises Fault unless the log that was begun anew owns up to all that the older checkpoint counted."""
     other = f"Your older checkpoint is of another log, {older.origin} with {older.size} entries."
     if not with_entries:
-        raise Fault(
-            REWRITTEN, f"{other} What {head.origin} follows stands in its first entry, which you were not given."
-        )
-    if follows is None or follows.origin != older.origin:
+        raise Fault(REWRITTEN, f"{other} What {head.origin} follows is in its first entry, which you were not given.")
+    if follows is None:
         raise Fault(REWRITTEN, f"{other} {head.origin} does not say that it follows that one.")
+    if follows.origin != older.origin:
+        raise Fault(REWRITTEN, f"{other} {head.origin} follows {follows.origin}: check that one first.")
     if follows.size < older.size or (follows.size == older.size and follows.root != older.root):
         raise Fault(REWRITTEN, f"{other} {head.origin} says that it ended otherwise, with {follows.size} entries.")
     say(other)
