@@ -67,7 +67,6 @@ WORDS: dict[str, Any] = {
     "log_verifier_only": _("Only somebody appointed to verify the log can read its entries."),
     "shielded": _("This names somebody whom their employer shields. Ask the privacy officer."),
     "reveal_first": _("Have the case revealed first, and say why."),
-    "nothing_sealed": _("Nothing has been sealed yet. Try again in a few seconds."),
     "not_your_export": _("Only whoever ordered this export can fetch it. Order one of your own, and say why."),
     "concerns_you": _("This is about yourself. Another officer answers it."),
     "finding_taken": _("Another officer has taken this."),

@@ -15,7 +15,7 @@ from server.rooms import hidden
 CHUNK = 500
 
 _SEARCHED = Q(type="emergency_access.rooms_viewed") | Q(type="emergency_access.begun", outcome="refused")
-_REVIEWED = Q(type__startswith="review.") & ~Q(type="review.subject_exported")
+_REVIEWED = (Q(type__startswith="review.") | Q(type__startswith="finding.")) & ~Q(type="review.subject_exported")
 
 
 def events_about(patient_id: UUID) -> QuerySet[AuditEvent]:

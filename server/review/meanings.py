@@ -94,7 +94,6 @@ TYPES: dict[str, Any] = {
     "review.export_viewed": _("An officer looked at an export of the log."),
     "review.exports_viewed": _("An officer saw the list of exports."),
     "review.proof_read": _("Fetching a proof that an event is in the log."),
-    "review.required": _("Asking for what only a privacy officer may see."),
     "review.finding_viewed": _("An officer opened a finding."),
     "review.findings_viewed": _("An officer saw the list of findings."),
     "review.retention_viewed": _("An officer saw how long the log has been kept."),

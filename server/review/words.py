@@ -86,6 +86,7 @@ DONE: dict[str, Any] = {
     "review.events_viewed": _("%(who)s looked through the log for what concerns you."),
     "review.export_downloaded": _("%(who)s took out an export of the log."),
     "review.export_made": _("%(who)s ordered an export of the log."),
+    "review.export_viewed": _("%(who)s saw how far an export of the log had come."),
     "review.exports_viewed": _("%(who)s saw the list of exports of the log."),
     "review.proof_read": _("%(who)s fetched a proof that an event is in the log."),
     "review.finding_viewed": _("%(who)s opened a question about an access."),
@@ -155,15 +156,18 @@ TRIED: dict[str, Any] = {
     "review.event_viewed": _("%(who)s tried to open a line of the log that concerns you. It was refused."),
     "review.events_viewed": _("%(who)s tried to look through the log. It was refused."),
     "review.export_downloaded": _("%(who)s tried to take out an export of the log. It was refused."),
+    "review.export_made": _("%(who)s tried to order an export of the log. It was refused."),
     "review.export_viewed": _("%(who)s tried to see an export of the log. It was refused."),
+    "review.exports_viewed": _("%(who)s tried to see the list of exports of the log. It was refused."),
     "review.proof_read": _("%(who)s tried to fetch a proof of an event in the log. It was refused."),
-    "review.required": _("%(who)s tried to see what only a privacy officer may see. It was refused."),
+    "review.retention_viewed": _("%(who)s tried to see how long the log has been kept. It was refused."),
     "review.revealed": _("%(who)s tried to have names and details of a line about you shown. It was refused."),
     "review.reveals_viewed": _("%(who)s tried to read who has had a line about you shown with names. It was refused."),
     "review.shield_decided": _(
         "%(who)s tried to have the log show a code in place of an employee's name. It was refused."
     ),
     "review.shield_ended": _("%(who)s tried to have the log show an employee's name again. It was refused."),
+    "review.shields_viewed": _("%(who)s tried to read which employees are shown by a code. It was refused."),
     "review.subject_exported": _("%(who)s tried to take out what the log says about you. It was refused."),
     "room.followed": _("%(who)s tried to follow the conversation live. It was refused."),
     "room.opened": _("%(who)s tried to open a room for you. It was refused."),
@@ -231,13 +235,18 @@ def is_emergency(type_: str, basis: str) -> bool:
 def sentence(type_: str, *, outcome: str, basis: str, who: Who) -> str:
     """One line of the log, as whoever it is about reads it; in the language that is active."""
     spoken = {"who": who_words(who), "type": type_}
-    said = str((TRIED if outcome == "refused" else DONE).get(type_, _unknown())) % spoken
+    refused = outcome == "refused"
+    said = str((TRIED if refused else DONE).get(type_, _refused() if refused else _unknown())) % spoken
     if is_emergency(type_, basis):
         said = str(_("Emergency access: %(sentence)s")) % {"sentence": said}
-    if outcome == "refused" or basis not in BASES:
+    if refused or basis not in BASES:
         return said
     return f"{said} {str(_('Basis: %(basis)s.')) % {'basis': BASES[basis]}}"
 
 
 def _unknown() -> Any:
     return _("%(who)s did something that this page has no words for (%(type)s).")
+
+
+def _refused() -> Any:
+    return _("%(who)s tried something that was refused (%(type)s).")

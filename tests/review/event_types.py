@@ -1,0 +1,63 @@
+"""Every type of event that the code can write, found in the code itself."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.consent.models import Act
+from server.rooms.models import EventType
+
+SERVER = Path(__file__).resolve().parents[2] / "server"
+DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*\Z")
+ELSEWHERE = {
+    "review/words.py",
+    "review/meanings.py",
+    "people/decide.py",  # what a client may offer
+    "operate/story.py",  # what it waits for
+}
+"""Files whose dotted words are no types that they write."""
+FILES = (".css", ".html", ".js", ".json", ".jsonl", ".key", ".yaml")
+OF_OTHERS = ("daphne.", "django.", "lifespan.", "psycopg.", "server.", "uvicorn.", "websocket.")
+OTHER_WORDS = {
+    *("consent.emergency", "consent.ground", "consent.version"),  # what is signed
+    *("consent.id", "e.at", "e.created_at", "t.created_at", "c.id", "w.patient"),  # columns
+    *("consent_version.minute", "consent_version.remark", "consent_version.text", "duty.answer"),  # places of the vault
+    *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
+    *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
+    *("people.access_effects", "vault.custody"),  # ports
+    *("room.closed", "samsnakk.demo", "samsnakk.hints", "samsnakk.take"),  # frames and names
+}
+MADE = {
+    "f'consent.{document.act}'": {f"consent.{act}" for act in Act.values},
+    "f'message.{type_}'": {f"message.{type_}" for type_ in (EventType.EDIT, EventType.RETRACTION)},
+}
+"""Types that are put together, by how."""
+
+
+def written() -> set[str]:
+    """All of them. Raises AssertionError for one that is put together in a way not known here."""
+    found: set[str] = set()
+    for path, node in _nodes():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and DOTTED.match(node.value):
+            found |= {node.value} if _may_be(node.value) else set()
+        elif isinstance(node, ast.JoinedStr) and re.fullmatch(r"f'[a-z_]+\.\{[^{}]+\}'", ast.unparse(node)):
+            how = ast.unparse(node)
+            if how not in ("f'grantees.{index}'", "f'propose.{index}'"):  # fields of a request
+                assert how in MADE, f"{path}: which types does {how} make? Add them to MADE."
+                found |= MADE[how]
+    return found
+
+
+def _may_be(word: str) -> bool:
+    table_or_file = word.endswith(("_sealed", *FILES))
+    return not table_or_file and not word.startswith(OF_OTHERS) and word not in OTHER_WORDS
+
+
+def _nodes() -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted(SERVER.rglob("*.py")):
+        name = path.relative_to(SERVER).as_posix()
+        if name in ELSEWHERE or name.startswith("settings/") or ("migrations/" in name and "0004_seal" not in name):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            yield name, node
