@@ -2,7 +2,7 @@
 changed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,13 +17,14 @@ from rest_framework.request import Request
 class AsItIs(BaseContentNegotiation):
     """For views that answer one kind of file. Refusals are problem+json all the same."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], str(renderers[0].media_type)
+        first = next(iter(renderers))
+        return first, str(first.media_type)
 
 
 def unless_known(request: Request, body: bytes, *, content_type: str, cache: str) -> HttpResponseBase:
@@ -31,5 +32,4 @@ def unless_known(request: Request, body: bytes, *, content_type: str, cache: str
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     whole = HttpResponse(body, content_type=content_type, headers={"ETag": tag, "Cache-Control": cache})
     plain: Any = request
-    found: HttpResponseBase = get_conditional_response(plain, etag=tag, response=whole)
-    return found
+    return get_conditional_response(plain, etag=tag, response=whole) or whole

@@ -1,6 +1,7 @@
 """Proofs, entries and details: for whom they are, that they hold, and that nobody else learns anything."""
 
 from datetime import date
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -72,9 +73,10 @@ class Proofs(TownTestCase):
             event, commitment = verify.commitment(entry.content)
             assert event == told.json()["id"] == str(self.event)
             assert told.headers["Cache-Control"] == "no-store"
-            text = verify.canonical(told.json()["detail"]).encode()
-            assert committed(bytes.fromhex(told.json()["salt"]), text) == commitment
-            assert told.json()["detail"] == {"from": 1, "to": 7}
+            assert committed(bytes.fromhex(told.json()["salt"]), told.json()["detail"].encode()) == commitment
+            assert told.json()["detail"] == '{"from":1,"to":7}'
+            details = verify.disclosed(BytesIO(told.content), "disclosure")
+            verify.check_proof(proof.content, [self.log.signer.verifier], entry.content, details)
 
     def test_everybody_else_learns_nothing(self) -> None:
         """Colleagues, members, another controller's officer, another patient: as of an event that does not exist."""
