@@ -311,7 +311,7 @@ def split_bundle(data: bytes) -> list[bytes]:
 def parse_proof(text: str) -> tuple[int, list[bytes], str]:
     """Index, hashes and signed checkpoint of a proof file. Raises ValueError."""
     head, gap, note = text.partition("\n\n")
-    parts = re.fullmatch(r"c2sp\.org/tlog-proof@v1\n(?:extra (\S+)\n)?index (0|[1-9][0-9]{0,17})((?:\n\S+)*)", head)
+    parts = re.fullmatch(r"c2sp\.org/tlog-proof@v1\n(?:extra (\S*)\n)?index (0|[1-9][0-9]{0,17})((?:\n\S+)*)", head)
     if not (gap and parts):
         raise ValueError("this is not a proof file")
     decode64(parts[1] or "")
