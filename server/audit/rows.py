@@ -1,4 +1,7 @@
-"""The sequencer's statements: sets of rows at a time, on both engines."""
+"""The sequencer's statements: sets of rows at a time, on both engines.
+
+`%b` has PostgreSQL's arrays sent in binary: as text, the driver would quote element by element.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -37,7 +40,7 @@ def insert_leaves(rows: Sequence[tuple[int, UUID, bytes]]) -> None:
         if connection.vendor == "postgresql":
             cursor.execute(
                 "INSERT INTO audit_leaf (position, event_id, hash) "
-                "SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::bytea[])",
+                "SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::bytea[])",
                 [positions, events, hashes],
             )
         else:
@@ -57,7 +60,7 @@ def take_off(events: Sequence[UUID]) -> None:
     """These events wait no longer."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("DELETE FROM audit_pending WHERE event_id = ANY(%s)", [list(events)])
+            cursor.execute("DELETE FROM audit_pending WHERE event_id = ANY(%b)", [list(events)])
         else:
             cursor.executemany("DELETE FROM audit_pending WHERE event_id = %s", [(uuid_in(one),) for one in events])
 

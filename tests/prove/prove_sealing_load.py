@@ -10,12 +10,11 @@ import psutil
 import psycopg
 import pytest
 
+from server.audit import worker
 from tests.faults.sequencing import house
 
 pytestmark = pytest.mark.prove
 RATE, SECONDS, EVERY_S = 5_000, 60.0, 0.1
-TICK_S = 0.25
-"""As in the product (`worker.EVERY_S`)."""
 LAG_S = 1.0
 COLUMNS = (
     "id, at, type, role, sign_in, purpose, basis, outcome, reason, record_ids, request_id, actor_id, unit_id, "
@@ -80,10 +79,10 @@ def cpu_s(pids: list[int]) -> float:
 def test_everything_is_sealed_within_a_second() -> None:
     with house("postgresql") as here:
         assert here.postgres is not None
-        sequencer = here.seal(every_s=TICK_S)
+        sequencer = here.seal(every_s=worker.EVERY_S)
         own, all_of_it = cpu_s([sequencer.pid]), cpu_s(here.postgres.pids())
         count, seconds = produce(here.database)
-        time.sleep(2 * TICK_S)
+        time.sleep(2 * worker.EVERY_S)
         own, all_of_it = cpu_s([sequencer.pid]) - own, cpu_s(here.postgres.pids()) - all_of_it
         here.settle()
         sequencer.kill()
