@@ -8,16 +8,20 @@ event's own time, so that lines made anew are the same lines.
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Count, Max
 
 from server.audit.models import Leaf
+from server.common.sql import uuid_out
 from server.review.models import Line, Progress
 
 BATCH = 500
 """Leaves of one transaction: a few tens of milliseconds on SQLite, which lets nobody else write meanwhile."""
 PAUSE_S = 0.05
+CHECKED = 20_000
+"""Leaves of one statement when lines are checked."""
 
 
 class Standing(NamedTuple):
@@ -91,11 +95,48 @@ def _begin() -> None:
 
 def _project() -> str:
     """All lines of the leaves after one position and up to another, in one statement."""
-    # SQLite compares times as text, and `at` has milliseconds there where all else has microseconds.
-    at = "e.at" if connection.vendor == "postgresql" else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', e.at)"
     copied = "event_id, at, actor_id, unit_id, subject_id, room_id, type, basis, outcome"
     return f"""
-        WITH sealed AS (
+        WITH {_concerned()}
+        INSERT INTO review_line (controller_id, position, {copied})
+        SELECT c.controller_id, s.position, {copied} FROM concerned c JOIN sealed s ON s.position = c.position
+    """  # noqa: S608 - our own names
+
+
+def wrong() -> Iterator[tuple[UUID, int]]:
+    """(controller, position) of every line that is missing or too many, as far as the log has been followed."""
+    upto = Progress.objects.values_list("position", flat=True).first() or 0
+    after = 0
+    while after < upto:
+        rows = Leaf.objects.filter(position__gt=after, position__lte=upto).order_by("position")
+        last = rows[:CHECKED].aggregate(last=Max("position"))["last"]
+        last = upto if last is None else last
+        yield from differing(after, last)
+        after = last
+
+
+def differing(after: int, upto: int) -> list[tuple[UUID, int]]:
+    """(controller, position) of lines that are missing or too many among the leaves after one position and up to
+    another. One statement; of columns nothing is compared."""
+    question = f"""
+        WITH {_concerned()}, kept AS (
+          SELECT controller_id, position FROM review_line WHERE position > %s AND position <= %s
+        )
+        SELECT * FROM (SELECT controller_id, position FROM concerned EXCEPT SELECT * FROM kept) AS missing
+        UNION ALL
+        SELECT * FROM (SELECT * FROM kept EXCEPT SELECT controller_id, position FROM concerned) AS superfluous
+    """  # noqa: S608 - our own names
+    with connection.cursor() as cursor:
+        cursor.execute(question, [after, upto, after, upto])
+        return [(uuid_out(controller), position) for controller, position in cursor.fetchall()]
+
+
+def _concerned() -> str:
+    """Two tables: what was sealed after one position and up to another, and which controllers each event concerns."""
+    # SQLite compares times as text, and `at` has milliseconds there where all else has microseconds.
+    at = "e.at" if connection.vendor == "postgresql" else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', e.at)"
+    return f"""
+        sealed AS (
           SELECT l.position, e.id AS event_id, e.controller_id AS employer_id, {at} AS at,
                  e.actor_id, e.unit_id, e.subject_id, e.room_id, e.type, e.basis, e.outcome
           FROM audit_leaf l JOIN audit_auditevent e ON e.id = l.event_id
@@ -108,6 +149,4 @@ def _project() -> str:
               AND (r.valid_to IS NULL OR r.valid_to > s.at) AND (r.ended_at IS NULL OR r.ended_at > s.at)
             JOIN people_unit u ON u.id = r.unit_id
         )
-        INSERT INTO review_line (controller_id, position, {copied})
-        SELECT c.controller_id, s.position, {copied} FROM concerned c JOIN sealed s ON s.position = c.position
     """  # noqa: S608 - our own names
