@@ -99,6 +99,19 @@ def failing() -> bool:
     return standing.begun > 0 and time.monotonic() - max(standing.begun, standing.good) > LATE_S
 
 
+def said() -> str:
+    """For people at a terminal."""
+    folder, newest = settings.ENV.audit_checkpoint_dir, _published().first()
+    if folder is None or newest is None:
+        return "none are kept" if folder is None else "none yet"
+    try:
+        return "the newest is kept" if _is_there(folder, newest) else "THE NEWEST IS NOT KEPT"
+    except OSError as error:
+        return f"NOT KEPT ({error.strerror})"
+    except CopyDiffers:
+        return "ANOTHER CHECKPOINT OF THE SAME SIZE IS KEPT"
+
+
 def name_of(checkpoint: Checkpoint) -> str:
     """The file's name: the log's, and the size."""
     origin = checkpoint.note.partition("\n")[0]

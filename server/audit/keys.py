@@ -26,6 +26,11 @@ def signers() -> list[Signer]:
     path = file()
     if settings.ENV.mode == "demo" and settings.ENV.audit_key_file is None and not path.exists():
         write(path, Signer.new(DEMO_NAME))
+    return read(path)
+
+
+def read(path: Path) -> list[Signer]:
+    """Every key of one file. Raises KeyFault."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

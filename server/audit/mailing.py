@@ -59,6 +59,13 @@ def failing() -> bool:
     return bool(settings.ENV.audit_mail_to) and _open(_today()).filter(tries__gte=WORRYING).exists()
 
 
+def said() -> str:
+    """For people at a terminal."""
+    wanted = set(settings.ENV.audit_mail_to)
+    sent = CheckpointMail.objects.filter(day=_today(), address__in=wanted).exclude(sent_at=None).count()
+    return f"{sent} of {len(wanted)} officers have today's" if wanted else "to nobody"
+
+
 def wait(tries: int) -> timedelta:
     """How long after the try with so many before it."""
     return min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)

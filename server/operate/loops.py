@@ -1,7 +1,7 @@
 """Worker loops: small, stateless, supervised. Each looks for rows that are due and does them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -46,10 +46,10 @@ LOOPS = (
 )
 
 
-def start(stop: threading.Event) -> list[threading.Thread]:
+def start(stop: threading.Event, loops: Sequence[Loop] = LOOPS) -> list[threading.Thread]:
     """Start every loop on a thread of its own; set `stop` to end them."""
     threads = [
-        threading.Thread(target=_supervise, args=(loop, stop), name=f"loop-{loop.name}", daemon=True) for loop in LOOPS
+        threading.Thread(target=_supervise, args=(loop, stop), name=f"loop-{loop.name}", daemon=True) for loop in loops
     ]
     for thread in threads:
         thread.start()

@@ -422,6 +422,7 @@ COMMANDS: dict[str, Content | Plain] = {
     "demo": Plain("makes invented people and rooms in demo mode; writes ids and sessions of those it made"),
     "story": Plain("plays with sessions of its own, through the API and the socket, which are walked here"),
     "vault": Plain("ids, versions and counts of keys"),
+    "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),
     "review": Plain("counts and positions of officers' lines"),
     "dumpdata": Plain("rows as the database holds them: what was written stays sealed"),
