@@ -16,6 +16,7 @@ import redis
 
 from bench import measures, report, rows
 from bench.measures import Plan
+from bench.sealing import sealing
 from bench.stack import ROOT, Driver, Fault, Stack, stack
 from tools.services import ServiceFault
 
@@ -30,21 +31,24 @@ def say(text: str) -> None:
 
 def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="A,B,C,D,E", help="which of A,B,C,D,E (default all)")
+    parser.add_argument("--only", default="A,B,C,D,E,F", help="which of A,B,C,D,E,F (default all)")
     parser.add_argument("--rate", default="20,100,300,500,800", help="A: messages per second, separated by commas")
-    parser.add_argument("--seconds", type=float, default=20.0, help="A: for each rate; B (60 for the record)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="for each rate of A; B (60 for the record); each run of F"
+    )
     parser.add_argument("--processes", type=int, default=1, help="server processes")
     parser.add_argument("--rooms", type=int, default=50)
     parser.add_argument("--members", type=int, default=6)
     parser.add_argument("--idle", type=int, default=1_000, help="D: how many sockets")
     parser.add_argument("--missed", type=int, default=1_000, help="C: how many events")
+    parser.add_argument("--turns", type=int, default=5, help="F: runs with sealing, and as many without")
     parser.add_argument("--serve", default="", help="another command that serves at HOST and PORT")
     parser.add_argument("--smoke", action="store_true", help="a few messages only: does the benchmark itself work?")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the JSON")
     given = parser.parse_args(arguments)
     only = frozenset(given.only.upper().replace(",", ""))
-    if not only or not only <= frozenset("ABCDE") or given.processes < 1:
-        parser.error("--only takes A,B,C,D,E; --processes at least 1")
+    if not only or not only <= frozenset("ABCDEF") or min(given.processes, given.turns) < 1:
+        parser.error("--only takes A,B,C,D,E,F; --processes and --turns at least 1")
     command = tuple(given.serve.split()) or (sys.executable, "manage.py", "serve")
     shared: dict[str, Any] = {"only": only, "processes": given.processes, "command": command}
     if given.smoke:
@@ -61,6 +65,9 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
             idle_seconds=1,
             decisions=4,
             withdrawals=1,
+            turns=1,
+            turn_rate=40,
+            turn_seconds=1,
             **shared,
         )
     else:
@@ -71,6 +78,8 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
             members=given.members,
             idle=given.idle,
             missed=given.missed,
+            turns=given.turns,
+            turn_seconds=given.seconds,
             **shared,
         )
     return plan, given.out
@@ -86,6 +95,8 @@ def run(plan: Plan) -> dict[str, Any]:
         for letter, measure in (("D", measures.idle), ("E", measures.consent)):
             if letter in plan.only:
                 found[letter] = in_fresh_servers(servers, plan, measure)
+        if "F" in plan.only:
+            found["F"] = sealing(servers, plan, say)
     return found
 
 
@@ -123,7 +134,7 @@ def in_fresh_servers(servers: Stack, plan: Plan, measure: Callable[..., dict[str
 
 
 def about(plan: Plan) -> dict[str, Any]:
-    """What a reader must know to compare: machine, versions, process counts, and that sealing is not there yet."""
+    """What a reader must know to compare: machine, versions, process counts."""
     revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     dirty = subprocess.run(["git", "status", "--porcelain", "server"], cwd=ROOT, capture_output=True, text=True)
     return {
@@ -138,7 +149,7 @@ def about(plan: Plan) -> dict[str, Any]:
         "members": plan.members,
         "encryption": True,
         "audit": True,
-        "sealing": False,
+        "sealing": True,
         "compression": False,
         "heartbeat_s": "default",
     }

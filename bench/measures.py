@@ -1,4 +1,4 @@
-"""The measurements A to E, each a function that puts a load on the stack and returns its figures."""
+"""The measurements A to E, each a function that puts a load on the stack and returns its figures; F: `sealing.py`."""
 
 import json
 import os
@@ -22,9 +22,9 @@ SETTLE_S = 1.5
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run. `rates` in messages/s, `seconds` for each rate and for B, `idle_seconds` before D's second look;
-    `decisions` of each kind a turn in E, and `withdrawals`, each in a room of 21."""
+    `decisions` of each kind a turn in E, and `withdrawals`, each in a room of 21; F runs each variant `turns` times."""
 
-    only: frozenset[str] = frozenset("ABCDE")
+    only: frozenset[str] = frozenset("ABCDEF")
     rates: tuple[float, ...] = (20, 100, 300, 500, 800)
     seconds: float = 20.0
     warm_up_s: float = 3.0
@@ -38,6 +38,9 @@ class Plan:
     idle_seconds: float = 20.0
     decisions: int = 100
     withdrawals: int = 10
+    turns: int = 5
+    turn_rate: float = 300.0
+    turn_seconds: float = 20.0
     command: tuple[str, ...] = ()
 
 

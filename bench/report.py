@@ -9,6 +9,7 @@ TARGETS = {
     "p99_at_20": 40.0,
     "catch_up_ms": 100.0,
     "mib_per_1000": 45.0,
+    "sealing_ratio": 1.05,
 }
 """On two cores, encryption and audit on (brief of the benchmark, docs/benchmarks.md)."""
 
@@ -38,6 +39,8 @@ def table(found: dict[str, Any]) -> str:
         ]
     if "E" in found:
         lines += _consent(found["E"])
+    if "F" in found:
+        lines += _sealing(found["F"])
     if "rows" in found:
         lines.append("rows: " + ", ".join(f"{name} {count}" for name, count in found["rows"].items()))
     return "\n".join(lines + _targets(found))
@@ -102,6 +105,18 @@ def _consent(told: dict[str, Any]) -> list[str]:
     ]
 
 
+def _sealing(told: dict[str, Any]) -> list[str]:
+    lines = [f"F  {len(told['runs']['sealed'])} runs with sealing and without, in turn, at {told['rate']:g}/s:"]
+    for name, title in (("cpu_s_per_1000", "all parts"), ("server_cpu_s_per_1000", "server")):
+        middle = told[name]
+        each = "; ".join(f"{kind} {' '.join(f'{run[name]:g}' for run in runs)}" for kind, runs in told["runs"].items())
+        lines.append(
+            f"   CPU s per 1,000, {title}: {middle['sealed']:g} sealed, {middle['unsealed']:g} unsealed"
+            f" (x {middle['ratio']:g}); {each}"
+        )
+    return [*lines, ""]
+
+
 def _spread(figures: dict[str, float]) -> str:
     return " / ".join(f"{figures[rank]:g}" for rank in ("p50", "p95", "p99")) if figures else "-"
 
@@ -123,6 +138,9 @@ def _targets(found: dict[str, Any]) -> list[str]:
         lines.append(_target("catch-up p50, ms", found["C"]["hello_to_synced_ms"].get("p50"), TARGETS["catch_up_ms"]))
     if "D" in found:
         lines.append(_target("MiB per 1,000 idle sockets", found["D"]["mib_per_1000"], TARGETS["mib_per_1000"]))
+    if "F" in found:
+        ratio = found["F"]["cpu_s_per_1000"]["ratio"]
+        lines.append(_target("CPU with sealing to CPU without", ratio, TARGETS["sealing_ratio"]))
     return ["", *lines] if lines else []
 
 
@@ -136,7 +154,8 @@ def _target(name: str, value: float | None, target: float, *, more: bool = False
 def faults(found: dict[str, Any]) -> list[str]:
     """What must never be, whatever the machine: lost, doubled or unordered messages, rows that do not match."""
     wrong = []
-    for step in (*found.get("A", ()), *([found["B"]] if "B" in found else [])):
+    turns = [run for runs in found.get("F", {}).get("runs", {}).values() for run in runs]
+    for step in (*found.get("A", ()), *([found["B"]] if "B" in found else []), *turns):
         name = f"{step.get('rate', 'B')}"
         wrong += [f"{name}: {count} {kind}" for kind, count in step["faults"].items()]
         if step["lost"]:

@@ -66,11 +66,12 @@ class Stack:
             raise Fault(f"manage.py {words[0]} failed: {lines[-1]}")
         return done.stdout
 
-    def start(self, processes: int, command: Sequence[str]) -> None:
-        """Start that many server processes; returns when all are ready. Raises Fault."""
+    def start(self, processes: int, command: Sequence[str], **more: str) -> None:
+        """Start that many server processes, with `more` in their environment; returns when all are ready. Raises
+        Fault."""
         for number in range(processes):
             # One after the other: the first may have something to prepare in the database.
-            server = Server(command, self.environment, self.folder / f"server-{number}.log")
+            server = Server(command, self.environment | more, self.folder / f"server-{number}.log")
             self.servers.append(server)
             server.wait_until_ready()
         self.roots["server"] = [server.pid for server in self.servers]

@@ -43,7 +43,8 @@ LAGS = """
 WITH checkpoints AS (
   SELECT position, made_at, pg_xact_commit_timestamp(xmin) AS published_at FROM audit_checkpoint WHERE note <> ''
 ), lags AS (
-  SELECT extract(epoch FROM c.made_at - e.at)::float8 AS made, extract(epoch FROM c.published_at - e.at)::float8 AS shown,
+  SELECT extract(epoch FROM c.made_at - e.at)::float8 AS made,
+    extract(epoch FROM c.published_at - e.at)::float8 AS shown,
     extract(epoch FROM c.published_at - pg_xact_commit_timestamp(e.xmin))::float8 AS since_commit
   FROM audit_auditevent e LEFT JOIN audit_leaf l ON l.event_id = e.id LEFT JOIN LATERAL
     (SELECT made_at, published_at FROM checkpoints WHERE position > l.position ORDER BY position LIMIT 1) c ON true
