@@ -58,7 +58,11 @@ def known_until() -> datetime:
 
 def at_once(controller_id: UUID, lines: Sequence[Line]) -> tuple[list[Odd], dict[UUID, UUID]]:
     """What is asked about these lines, in the order of the log and complete, beside what came before them; but for
-    what must wait for a later act. And which duty to review answers for which emergency access."""
+    what must wait for a later act. And which duty to review answers for which emergency access.
+
+    Of another controller's staff only what happened to this one's patients is asked about: how much they do, and who
+    works with them, is their employer's to ask.
+    """
     fresh = _acts(lines)
     touched = [act for act in fresh if act.looks or act.denied or act.type in (odd.WITHDRAWN, odd.RELATED)]
     reviews = _reviews(controller_id, fresh)
@@ -70,7 +74,7 @@ def at_once(controller_id: UUID, lines: Sequence[Line]) -> tuple[list[Odd], dict
     personal = [act for act in touched if act.subject is not None and act.basis not in odd.CHOSEN | odd.REVIEWED]
     patients = {act.subject for act in personal if act.subject is not None}
     found = [
-        *odd.many_patients(acts, known),
+        *odd.many_patients([act for act in acts if act.controller == controller_id], known),
         *odd.denied(acts, known),
         *odd.self_granted(acts, known),
         *odd.around_withdrawal(acts, known),
@@ -80,7 +84,8 @@ def at_once(controller_id: UUID, lines: Sequence[Line]) -> tuple[list[Odd], dict
     if personal:
         names = surnames_of({act.actor for act in personal}, patients)
         found += odd.same_surname(personal, known, surnames=names, common=common())
-        found += odd.colleague(personal, known, workplaces=_workplaces(patients))
+        own = [act for act in personal if act.controller == controller_id]
+        found += odd.colleague(own, known, workplaces=_workplaces(patients))
     new = {act.event for act in fresh}
     return [one for one in found if not new.isdisjoint(act.event for act in one.acts)], reviews
 

@@ -227,11 +227,19 @@ def say_hindered() -> int:
     waiting = Finding.objects.filter(closed_at=None)
     stuck = waiting.filter(~Exists(other), hindered="").annotate(anybody=Exists(somebody)).order_by("id")
     changed = 0
-    for finding in stuck[:AT_ONCE]:
-        why = "no_other_officer" if finding.anybody else "no_officer"
-        changed += Finding.objects.filter(id=finding.id).update(hindered=why)
-        log.error("finding_waits_for_officer", finding=str(finding.id), controller=str(finding.controller_id), why=why)
+    for why, found in _grouped(stuck[:AT_ONCE]).items():
+        changed += Finding.objects.filter(id__in=[one.id for one in found]).update(hindered=why[1])
+        log.error("findings_wait_for_officer", controller=str(why[0]), why=why[1], first=str(found[0].id))
     return changed + waiting.filter(Exists(other)).exclude(hindered="").update(hindered="")
+
+
+def _grouped(stuck: Iterable[Finding]) -> dict[tuple[UUID, str], list[Finding]]:
+    """By controller and reason."""
+    found: dict[tuple[UUID, str], list[Finding]] = {}
+    for one in stuck:
+        anybody: bool = one.anybody  # type: ignore[attr-defined] # annotated
+        found.setdefault((one.controller_id, "no_other_officer" if anybody else "no_officer"), []).append(one)
+    return found
 
 
 def _record(type_: str, found: Iterable[Finding]) -> None:
