@@ -7,6 +7,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from django.db import DatabaseError, transaction
 from server.audit import adoption, checking, exporting, keeping, keys, mailing, metrics, reading, rows, worker
 from server.audit.actions import record
 from server.audit.entry import SYSTEM, Entry
-from server.audit.models import Pending, VerifierKey
+from server.audit.models import Pending, Tree, VerifierKey
 from server.audit.note import Signer
 from server.audit.store import StoreFault, StoreMoved
 from server.audit.verify import VerifierKey as Key
@@ -244,7 +245,7 @@ class _Teller:
 def _verifiers() -> list[Key]:
     """Of the key file where there is one, and of the record, which a rotation leaves more of."""
     found = [Key.parse(line) for line in VerifierKey.objects.values_list("line", flat=True)]
-    try:
-        return [*found, *(signer.verifier for signer in keys.signers())]
-    except keys.KeyFault:
-        return found
+    origins = list(Tree.objects.values_list("origin", flat=True))
+    with suppress(keys.KeyFault):
+        found += [signer.named(origin).verifier for signer in keys.signers() for origin in origins]
+    return list(dict.fromkeys(found))
