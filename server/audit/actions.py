@@ -1,7 +1,6 @@
 """The one way to write the log (law 1)."""
 
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from server.audit import leaf
 from server.audit.detail import keep
 from server.audit.entry import Entry
 from server.common.ids import new_id
-from server.common.sql import insert, rfc3339_sql, uuid_in, uuid_or_none
+from server.common.sql import insert, rfc3339_sql
 from server.vault import actions as vault
 
 COLUMNS = (
@@ -60,7 +59,10 @@ def record_many(entries: Iterable[Entry]) -> list[UUID]:
     if len(told) > 1:
         vault.load_names("subject", told)
     ids = [new_id() for _ in entries]
-    insert("audit_auditevent", COLUMNS, map(_row, ids, entries), places=_places())
+    request = structlog.contextvars.get_contextvars().get("request_id", "")
+    key = _hexed if connection.vendor == "sqlite" else _plain
+    rows = [_row(id_, entry, request, key) for id_, entry in zip(ids, entries, strict=True)]
+    insert("audit_auditevent", COLUMNS, rows, places=_places())
     return ids
 
 
@@ -70,11 +72,19 @@ def _places() -> str:
     return "(" + "%s, " * (len(COLUMNS) - 1) + f"CAST(%s AS text) || {time} || CAST(%s AS text))"
 
 
-def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
-    """The values of `COLUMNS`, the leaf's in two. Plain SQL, because every act of everybody passes here."""
+def _hexed(value: UUID | None) -> str | None:
+    return None if value is None else value.hex
+
+
+def _plain(value: UUID | None) -> UUID | None:
+    return value
+
+
+def _row(id_: UUID, entry: Entry, request: str, key: Callable[[UUID | None], Any]) -> tuple[Any, ...]:
+    """The values of `COLUMNS`, the leaf's in two. Plain SQL, because every act of everybody passes here; `key` makes an
+    identifier what the engine takes."""
     actor = entry.actor
     kept = keep(id_, entry.subject_id, entry.detail)
-    request = structlog.contextvars.get_contextvars().get("request_id", "")
     before, after = leaf.parts(
         event=id_,
         act=entry.type,
@@ -98,22 +108,22 @@ def _row(id_: UUID, entry: Entry) -> tuple[Any, ...]:
         follows=entry.follows,
     )
     return (
-        uuid_in(id_),
+        key(id_),
         entry.type,
-        uuid_or_none(actor.user_id),
-        uuid_or_none(actor.unit_id),
-        uuid_or_none(actor.controller_id),
-        uuid_or_none(actor.engagement_id),
+        key(actor.user_id),
+        key(actor.unit_id),
+        key(actor.controller_id),
+        key(actor.engagement_id),
         actor.role,
         actor.sign_in,
-        uuid_or_none(entry.subject_id),
-        uuid_or_none(entry.room_id),
-        uuid_or_none(entry.object_id),
+        key(entry.subject_id),
+        key(entry.room_id),
+        key(entry.object_id),
         entry.purpose,
         entry.basis,
         entry.outcome,
         entry.reason,
-        json.dumps([str(one) for one in entry.record_ids]),
+        leaf.listed(entry.record_ids),
         request,
         entry.sealed_hash,
         kept.sealed,

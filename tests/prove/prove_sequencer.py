@@ -63,10 +63,10 @@ def test_killed_at_any_moment(engine: str, shared_store: bool) -> None:
     dice = random.Random(5)
     with house(engine, shared_store=shared_store) as here, Watcher(here.database) as seen:
         kept = here.newest()
-        writers = [here.act(seconds=RANDOM_KILLS * 0.35, seed=seed, slow=engine == "postgresql") for seed in (1, 2)]
+        writers = [here.act(seconds=RANDOM_KILLS * 0.65, seed=seed, slow=engine == "postgresql") for seed in (1, 2)]
         for _ in range(RANDOM_KILLS):
             child = here.seal(every_s=0.001, batch=dice.choice((5, 5_000)))
-            time.sleep(dice.uniform(0.05, 0.5))
+            time.sleep(dice.uniform(0.1, 1.2))
             child.kill()
         assert [writer.wait() for writer in writers] == [0, 0]
         here.settle()
