@@ -1,8 +1,8 @@
 """`make test` and `make lint`: every check as a process of its own, a few at a time, reported in a fixed order.
 
-Both engines' tests are the longest and run side by side from the start; the rest fills what is left of the processors.
-Each output goes to `.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and
-any failure is exit status 1.
+The tests are the longest: each engine's in two halves, of which one mostly waits, for servers, sockets and clocks, and
+leaves the processors to the others; so three checks run at a time on two processors. Each output goes to
+`.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and any failure is exit status 1.
 """
 
 import concurrent.futures
@@ -37,6 +37,18 @@ PRIVATE = (
     "VAR_DIR",
 )
 SERVERS = ("DATABASE_URL", "REDIS_URL", "REDIS_PREFIX", "POSTGRES_LOG")
+WAITING = (
+    "tests/faults",
+    "tests/gateway",
+    "tests/journeys",
+    "tests/logs",
+    "tests/operate",
+    "tests/test_deploy.py",
+    "tests/test_readme.py",
+    "tests/test_settings.py",
+    "tests/tools",
+)
+"""Tests that mostly wait; whatever is not named here runs in the other half."""
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+ in [\d.]+s.*?) ?=*$")
 
 
@@ -63,18 +75,28 @@ class Outcome:
         return next((found.group(1) for line in reversed(self.lines) if (found := SUMMARY.match(line))), "")
 
 
-def pytest(engine: str, *arguments: str) -> list[str]:
+def pytest(cache: str, *arguments: str) -> list[str]:
     profile = os.environ.get("HYPOTHESIS_PROFILE", "ci")  # derandomised: the same examples each time
-    cache = f"cache_dir={ROOT / '.pytest_cache' / engine}"
-    return [PYTHON, "-m", "pytest", f"--hypothesis-profile={profile}", "-o", cache, "--durations=5", *arguments]
+    folder = f"cache_dir={ROOT / '.pytest_cache' / cache}"
+    return [PYTHON, "-m", "pytest", f"--hypothesis-profile={profile}", "-o", folder, "--durations=5", *arguments]
 
 
 def tests(*arguments: str) -> list[Check]:
-    with_servers = [PYTHON, "-m", "tools.services", "run", "--", *pytest("postgresql", *arguments)]
-    return [
-        Check("tests on PostgreSQL and Redis", with_servers, needs_servers=True),
-        Check("tests on SQLite", pytest("sqlite", *arguments)),
-    ]
+    """Both engines' tests, the longest first; in one piece each when `arguments` say which."""
+    services = [PYTHON, "-m", "tools.services", "run", "--"]
+    halves = {"tests": arguments} if arguments else {"waiting tests": WAITING, "tests": unnamed()}
+    found = []
+    for half, chosen in halves.items():
+        real = pytest(f"{half} postgresql".replace(" ", "-"), *chosen)
+        embedded = pytest(f"{half} sqlite".replace(" ", "-"), *chosen)
+        found.append(Check(f"{half} on PostgreSQL and Redis", [*services, *real], needs_servers=True))
+        found.append(Check(f"{half} on SQLite", embedded))
+    return found
+
+
+def unnamed() -> tuple[str, ...]:
+    """All tests but those in `WAITING`."""
+    return tuple(f"--ignore={path}" for path in WAITING)
 
 
 def lint() -> list[Check]:
@@ -124,7 +146,8 @@ class Runner:
         """The caller's, without what would make the product behave otherwise; data in a folder of the check's own."""
         drop = PRIVATE if check.needs_servers else PRIVATE + SERVERS
         kept = {key: value for key, value in os.environ.items() if key not in drop}
-        return kept | {"MODE": "demo", "VAR_DIR": folder, "HYPOTHESIS_PROFILE": kept.get("HYPOTHESIS_PROFILE", "ci")}
+        ours = {"MODE": "demo", "VAR_DIR": folder, "HYPOTHESIS_PROFILE": kept.get("HYPOTHESIS_PROFILE", "ci")}
+        return kept | ours | {"PYTHONDONTWRITEBYTECODE": ""}  # else each process compiles everything anew
 
     def end_all(self) -> None:
         self.ended.set()
@@ -142,7 +165,7 @@ class Runner:
 
 
 def workers() -> int:
-    return max(2, min(4, os.cpu_count() or 2))
+    return max(3, min(6, os.cpu_count() or 2))
 
 
 def report(check: Check, outcome: Outcome) -> None:

@@ -71,9 +71,20 @@ def test_the_summary_is_pytests_own_last_word(line: str, summary: str) -> None:
 
 
 def test_both_engines_are_tested_and_real_servers_never_left_out() -> None:
-    real, embedded = check.tests()
-    assert real.command[1:5] == ["-m", "tools.services", "run", "--"]
-    assert real.command[6:8] == embedded.command[1:3] == ["-m", "pytest"]
+    for real, embedded in (check.tests()[:2], check.tests()[2:], check.tests("tests/rooms")):
+        assert real.command[1:5] == ["-m", "tools.services", "run", "--"]
+        assert real.command[6:8] == embedded.command[1:3] == ["-m", "pytest"]
+        assert (real.needs_servers, embedded.needs_servers) == (True, False)
+
+
+def test_the_halves_are_the_whole() -> None:
+    """What one half is given, the other is told to leave out, and nothing else."""
+    for waiting, others in zip(check.tests()[:2], check.tests()[2:], strict=True):
+        named = [word for word in waiting.command if word.startswith("tests")]
+        left_out = [word.removeprefix("--ignore=") for word in others.command if word.startswith("--ignore=")]
+        assert named == left_out == list(check.WAITING)
+        assert not any(word.startswith("tests") for word in others.command)
+    assert all((ROOT / path).exists() for path in check.WAITING)
 
 
 def test_the_engine_is_the_one_asked_for() -> None:
