@@ -25,9 +25,9 @@ class Town(TownTestCase):
 
 
 def everything() -> dict[str, list[str]]:
-    """Every row of every table, in an order of their own: PostgreSQL gives none."""
+    """Every row of every table, in an order of their own: PostgreSQL gives none. But for what triggers make again."""
     found = {}
-    for table in database.filled_tables():
+    for table in set(database.filled_tables()) - database.MADE_BY_TRIGGERS:
         rows = database.dump(table)
         found[table] = sorted(map(repr, rows.splitlines() if isinstance(rows, bytes) else rows))
     return found
