@@ -9,6 +9,7 @@ from uuid import uuid4
 from server.operate.story import Person, play
 from tests.gateway.driver import SLACK_S
 from tests.gateway.servers import ROOT, Server
+from tests.support.served import once
 
 
 def test_ares_story(served: Server) -> None:
@@ -27,6 +28,7 @@ def test_it_can_be_played_again_by_the_command(served: Server) -> None:
     assert "checks held." in told.stdout
 
 
+@once
 def test_without_a_server_it_says_so_in_one_line(served: Server) -> None:
     command = [sys.executable, "manage.py", "story", "--url", "http://127.0.0.1:9"]
     environment = {**os.environ, "MODE": "demo", "VAR_DIR": served.site.environment["VAR_DIR"]}

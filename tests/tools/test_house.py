@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [path for top in ("server", "tools", "bench", "tests") for path in sorted((ROOT / top).rglob("*.py"))]
 LONGEST = 400

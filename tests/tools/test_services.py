@@ -14,7 +14,10 @@ import psycopg
 import pytest
 import redis
 
+from tests.support.served import once
 from tools import processes, servers, services
+
+pytestmark = once
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "tools.services", "run", "--"]

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.served import sqlite_only
 from tools import venv
+
+pytestmark = sqlite_only
 
 FIND_PYTHON = Path(__file__).resolve().parents[2] / "tools" / "find-python"
 
