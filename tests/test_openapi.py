@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, complete, its examples right, and what the server answers is what it says."""
 
 import re
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -22,16 +23,20 @@ from schemathesis.specs.openapi.checks import (
 
 from server.urls import api
 from tests.base import TownTransactionTestCase
+from tests.support.served import sqlite_only
 
 OURS = {"schema/", "asyncapi.yaml", "docs/", "docs/{name}"}
 """Addresses that describe the API and are no part of it."""
 NOT_PLAYED = {"/api/v1/me/sign-out"}
 """It would end the session that all others are played with; it has tests of its own."""
-EXAMPLES = 6
+EXAMPLES = max(3, hypothesis.settings().max_examples // 8)
+"""For each operation and person."""
 JSON = dict[str, Any]
 
 
+@cache
 def document() -> JSON:
+    """Made once; nobody changes it."""
     found: JSON = SchemaGenerator().get_schema(public=True)
     return found
 
@@ -44,6 +49,7 @@ def routes(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[st
     return found
 
 
+@sqlite_only
 class Document(SimpleTestCase):
     def test_it_is_valid_openapi_3_1(self) -> None:
         schema = document()
