@@ -20,6 +20,10 @@ UNKNOWN = "13486040283"
 """Synthetic national identity numbers that nobody in the demo town has."""
 
 
+PIECE = 6
+"""What is searched for is at least so long."""
+
+
 def told_of_patients() -> set[str]:
     """Everything the demo town tells of its patients."""
     found = set()
@@ -40,10 +44,13 @@ def disguises(secret: str) -> set[bytes]:
 
 def leaks(log: bytes, secrets: set[str]) -> list[tuple[str, str]]:
     """Secrets that stand in the log, each with the line."""
-    assert all(len(secret) >= 6 for secret in secrets), "too short to search for"
+    assert all(len(secret) >= PIECE for secret in secrets), "too short to search for"
+    pieces = {log[at : at + PIECE] for at in range(len(log) - PIECE + 1)}
     found = []
     for secret in secrets:
         for form in disguises(secret):
+            if any(form[at : at + PIECE] not in pieces for at in range(len(form) - PIECE + 1)):
+                continue  # quicker than a search of the whole log for each
             at = log.find(form)
             if at >= 0:
                 found.append((secret, log[max(0, at - 200) : at + 200].decode(errors="replace")))
