@@ -21,8 +21,10 @@ def test_frozen_servers_are_survived() -> None:
     with stage(rooms=3, members=4, processes=2, db_timeout_s=DB_TIMEOUT_S) as here:
         assert here.postgres is not None
         assert here.redis is not None
-        [without_redis] = asyncio.run(play_outages(here, ledger, here.redis, [Outage("frozen", 2.5)], devices=6))
-        [without_postgres] = asyncio.run(play_outages(here, ledger, here.postgres, [Outage("frozen", 2.5)], devices=6))
+        [without_redis], [without_postgres] = (
+            asyncio.run(play_outages(here, ledger, broken, [Outage("frozen", 2.5)], devices=6, pause_s=0.25))
+            for broken in (here.redis, here.postgres)
+        )
         print(f"\nRedis {without_redis}\nPostgreSQL {without_postgres}\n{ledger.check(here.database)}")
         assert not ledger.faults, ledger.faults[:10]
         assert not here.faults_of_ours(), here.faults_of_ours()[:3]

@@ -13,7 +13,7 @@ SQLITE = not os.environ.get("DATABASE_URL")
 def test_every_acknowledged_message_survives_a_kill() -> None:
     ledger = Ledger()
     with stage(sqlite=SQLITE, rooms=5, members=4) as here:
-        report = asyncio.run(play_kills(here, ledger, rounds=1, seed=1))
+        report = asyncio.run(play_kills(here, ledger, rounds=1, seed=1, devices=10))
         print(f"\n{report}")
         assert not ledger.faults, ledger.faults[:10]
         assert not here.faults_of_ours(), here.faults_of_ours()[:3]

@@ -1,4 +1,4 @@
-"""Two real servers on one site, started once for all tests that need them."""
+"""Two real servers on one site, started once for all tests here that need them."""
 
 from collections.abc import Iterator
 
@@ -7,19 +7,19 @@ import pytest
 from tests.gateway.servers import Server, Site, site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def the_site() -> Iterator[Site]:
     with site() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def daphne(the_site: Site) -> Iterator[Server]:
     with the_site.server("daphne") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def uvicorn(the_site: Site, daphne: Server) -> Iterator[Server]:
     """Beside the other, which has migrated the database and built the town."""
     with the_site.server("uvicorn") as server:
