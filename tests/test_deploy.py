@@ -201,14 +201,24 @@ def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) 
         )
 
 
+def sequencer(deployed: Deployed) -> dict[str, str]:
+    """What deploy/sequencer.env.example says: a folder of its own, and no secret of the server's."""
+    address, folder = deployed.address("samsnakk_sequencer"), deployed.folder / "sequencer"
+    key = str(folder / "signing.key")
+    return environment(deployed.folder, DATABASE_URL=address, AUDIT_KEY_FILE=key) | {"VAR_DIR": str(folder)}
+
+
 @contextlib.contextmanager
 def sequencing(deployed: Deployed) -> Iterator[None]:
     """`manage.py audit sequence`, as deploy/samsnakk-sequencer.service runs it."""
     log = deployed.folder / "sequencer.log"
-    env = deployed.environment("samsnakk_sequencer") | {"VAR_DIR": str(deployed.folder / "sequencer")}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "audit", "sequence"], cwd=ROOT, env=env, stdout=out, stderr=out
+            [sys.executable, "manage.py", "audit", "sequence"],
+            cwd=ROOT,
+            env=sequencer(deployed),
+            stdout=out,
+            stderr=out,
         )
     try:
         yield
@@ -232,17 +242,22 @@ UNSEALED = (
 def test_served_and_sealed_each_under_its_own_role(deployed: Deployed, tmp_path: Path) -> None:
     """Are's story, and every event of it in the signed tree."""
     server = deployed.environment("samsnakk_server", THROTTLE="0", SEQUENCER="0")
-    with sequencing(deployed), serve(tmp_path, server) as served:
-        assert asyncio.run(play(served.url, lambda line: None)) > 20
-        deadline = time.monotonic() + 10
-        with deployed.connect("samsnakk_server") as connection:
-            while (left := connection.execute(UNSEALED).fetchone()) != (0, 0, 0) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert left == (0, 0, 0)
-            told = connection.execute("SELECT count(*) FROM audit_leaf").fetchone()
-            assert told is not None
-            assert told[0] > 20
+    made = manage("audit", "keygen", "--name", "log.test", env=sequencer(deployed))
+    assert made.returncode == 0, made.stderr
+    assert (deployed.folder / "sequencer" / "signing.key").stat().st_mode & 0o777 == 0o600
+    with sequencing(deployed), deployed.connect("samsnakk_server") as connection:
+        with serve(tmp_path, server) as served:
+            assert asyncio.run(play(served.url, lambda line: None)) > 20
         assert "loop_failed" not in served.log.read_text()
+        deadline = time.monotonic() + 10
+        while (left := connection.execute(UNSEALED).fetchone()) != (0, 0, 0) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert left == (0, 0, 0)
+        found = manage("audit", "verify", "--no-details", env=server)
+        assert found.returncode == 0, found.stderr
+        assert int(found.stdout.split()[0]) > 50
+    adopted = manage("audit", "adopt", "--reason", "tried out", "--yes", env=sequencer(deployed))
+    assert adopted.returncode == 0, adopted.stderr
 
 
 def test_the_script_refuses_a_server_that_owns_a_table(deployed: Deployed) -> None:
