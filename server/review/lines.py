@@ -5,7 +5,6 @@ has missed nothing before it. Ids and times cannot say that. Which controllers a
 event's own time, so that lines made anew are the same lines.
 """
 
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import UUID
@@ -15,11 +14,12 @@ from django.db.models import Count, Max
 
 from server.audit.models import Leaf
 from server.common.sql import uuid_out
+from server.people.models import Controller
 from server.review.models import Line, Progress
 
 BATCH = 500
-"""Leaves of one transaction: a few tens of milliseconds on SQLite, which lets nobody else write meanwhile."""
-PAUSE_S = 0.05
+"""Leaves of one transaction: some tens of milliseconds, in which SQLite lets nobody else write."""
+LAST = 2**63 - 1
 CHECKED = 20_000
 """Leaves of one statement when lines are checked."""
 
@@ -30,6 +30,13 @@ class Standing(NamedTuple):
     position: int
     waiting: int
     lines: int
+
+
+class Batch(NamedTuple):
+    """Leaves after some position: how many, and the last of them."""
+
+    leaves: int
+    last: int
 
 
 def follow(limit: int = BATCH) -> int:
@@ -45,30 +52,29 @@ def follow(limit: int = BATCH) -> int:
         mine = Progress.objects.select_for_update(skip_locked=True).first()
         if mine is None:
             return 0
-        after = Leaf.objects.filter(position__gt=mine.position).order_by("position")
-        found = after[:limit].aggregate(last=Max("position"), count=Count("position"))
-        if not found["count"]:
-            return 0
-        with connection.cursor() as cursor:
-            cursor.execute(_project(), [mine.position, found["last"]])
-        Progress.objects.filter(id=mine.id).update(position=found["last"])
-    return int(found["count"])
+        found = _batch(mine.position, limit)
+        if found.leaves:
+            _make(mine.position, found.last)
+            Progress.objects.filter(id=mine.id).update(position=found.last)
+    return found.leaves
 
 
-def rebuild() -> Iterator[int]:
-    """Make every line anew; yields how many leaves have been followed so far. Workers may help meanwhile."""
-    with transaction.atomic():
-        _begin()
-        Progress.objects.select_for_update().get()
-        Line.objects.all().delete()
-        Progress.objects.update(position=0)
-    done = 0
-    while _anything():
-        count = follow()
-        done += count
-        if not count:  # a worker holds the lock
-            time.sleep(PAUSE_S)
+def rebuild(limit: int = BATCH) -> Iterator[int]:
+    """Make every line anew, batch by batch in its place, so that officers find what they look for meanwhile; yields how
+    many leaves have been followed so far. Workers go on at the other end."""
+    done, at = 0, -1
+    while True:
+        with transaction.atomic():
+            mine = Progress.objects.select_for_update().first()
+            end = mine.position if mine is not None else 0
+            found = _batch(at, limit, end)
+            more = found.leaves == limit
+            _forget(at, found.last if more else LAST)
+            _make(at, found.last)
+        at, done = found.last, done + found.leaves
         yield done
+        if not more:
+            return
 
 
 def standing() -> Standing:
@@ -93,6 +99,23 @@ def _begin() -> None:
     Progress.objects.bulk_create([Progress()], ignore_conflicts=True)
 
 
+def _batch(after: int, limit: int, end: int = LAST) -> Batch:
+    rows = Leaf.objects.filter(position__gt=after, position__lte=end).order_by("position")
+    found = rows[:limit].aggregate(last=Max("position"), count=Count("position"))
+    return Batch(found["count"], found["last"] or after)
+
+
+def _make(after: int, last: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_project(), [after, last])
+
+
+def _forget(after: int, last: int) -> None:
+    """Take away the lines of these positions, controller by controller, as the key is ordered."""
+    every = Controller.objects.values("id")
+    Line.objects.filter(controller_id__in=every, position__gt=after, position__lte=last).delete()
+
+
 def _project() -> str:
     """All lines of the leaves after one position and up to another, in one statement."""
     copied = "event_id, at, actor_id, unit_id, subject_id, room_id, type, basis, outcome"
@@ -100,6 +123,7 @@ def _project() -> str:
         WITH {_concerned()}
         INSERT INTO review_line (controller_id, position, {copied})
         SELECT c.controller_id, s.position, {copied} FROM concerned c JOIN sealed s ON s.position = c.position
+        ORDER BY s.position
     """  # noqa: S608 - our own names
 
 

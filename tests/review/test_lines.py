@@ -77,6 +77,13 @@ class Lines(TownTestCase):
         self.sealing.follow()
         before = facts()
         Line.objects.filter(type="room.opened").delete()
+        Line.objects.filter(type="member.proposed").update(outcome="refused")
+        forged = Line.objects.filter(type="session.started")[0]
+        for position in (7, forged.position + 10_000):
+            forged.position = position
+            forged.save(force_insert=True)
+        list(lines.rebuild(10))
+        assert facts() == before
         out = StringIO()
         call_command("review", "rebuild", stdout=out)
         assert facts() == before

@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("status", help="how far the lines have followed the sealed log")
-        verbs.add_parser("rebuild", help="make all lines anew; officers find fewer until it is done")
+        verbs.add_parser("rebuild", help="make all lines anew, batch by batch in their place")
         verbs.add_parser("retention", help="what each controller has of lines older than their period; removes nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
