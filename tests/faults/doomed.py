@@ -21,14 +21,16 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
 django.setup()
 
-from django.db import DatabaseError, connection, transaction  # noqa: E402 - Django first
+from django.conf import settings  # noqa: E402 - Django first
+from django.db import DatabaseError, connection, transaction  # noqa: E402
 
-from server.audit import adoption, sequencer, worker  # noqa: E402
+from server.audit import adoption, checking, sequencer, worker  # noqa: E402
 from server.audit.actions import record_many  # noqa: E402
 from server.audit.entry import SYSTEM, Entry  # noqa: E402
 from server.audit.keys import signers  # noqa: E402
 from server.audit.models import Pending  # noqa: E402
 from server.audit.sequencer import Stopped  # noqa: E402
+from tests.support import database  # noqa: E402
 
 REFUSED = 3
 """Exit status of a sequencer that was refused; its code is the last thing that it says."""
@@ -99,14 +101,16 @@ def seal(every_s: float = 0.01, batch: int = 5_000, doom: dict[str, Any] | None 
         time.sleep(every_s)
 
 
-def act(seconds: float = 0.0, count: int = 0, seed: int = 0, slow: bool = False) -> int:
+def act(seconds: float = 0.0, count: int = 0, seed: int = 0, slow: bool = False, exact: bool = False) -> int:
     """Write events for so long, or so many, in transactions of one to five; each line says what was committed.
 
-    `slow`: some transactions stay open for a while, so that ids commit out of order.
+    `slow`: some transactions stay open for a while, so that ids commit out of order. `exact`: not one too many.
     """
     dice, until = random.Random(seed), time.monotonic() + seconds
     while count > 0 or time.monotonic() < until:
-        entries = [Entry(type="x.done", actor=SYSTEM, detail={"n": n}) for n in range(dice.randint(1, 5))]
+        entries = [
+            Entry(type="x.done", actor=SYSTEM, detail={"n": n}) for n in range(1 if exact else dice.randint(1, 5))
+        ]
         with transaction.atomic():
             made = record_many(entries)
             if slow and dice.random() < 0.3:
@@ -123,7 +127,26 @@ def adopt(reason: str) -> int:
     return 0
 
 
-WORK: dict[str, Callable[..., int]] = {"seal": seal, "act": act, "adopt": adopt}
+def tamper(statements: list[str], forget: bool = False) -> int:
+    """What somebody can do who owns the database; with `forget`, the sequencer's memory too."""
+    with database.unguarded(), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    if forget:
+        for name in ("current", "next"):
+            (Path(settings.ENV.var_dir) / "audit" / "store" / name).unlink(missing_ok=True)
+    return 0
+
+
+def check() -> int:
+    """`manage.py audit check`, as a list of what is wrong."""
+    keys = [signer.verifier for signer in signers()]
+    for fault in checking.check(keys, lambda done, total: None):
+        print(fault.text, flush=True)
+    return 0
+
+
+WORK: dict[str, Callable[..., int]] = {"seal": seal, "act": act, "adopt": adopt, "tamper": tamper, "check": check}
 
 
 def start(work: str, words: dict[str, Any], log: str) -> int:

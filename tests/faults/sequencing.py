@@ -84,6 +84,10 @@ class Child:
         """Of a writer: the events that were committed, in order."""
         return self.said().split()
 
+    def acknowledged_at_end(self) -> list[str]:
+        assert self.wait() == 0, self.said()
+        return self.acknowledged()
+
 
 class Nursery:
     """`tests.faults.doomed`, and what it has started."""
