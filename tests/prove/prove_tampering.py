@@ -31,8 +31,8 @@ BACK = (
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """`found`: what the product's check says, of event {event} and its neighbour {other}; `told`: what `verify.py` says,
-    with which `status`."""
+    """`found`: what the product's check says, of event {event} and its neighbour {other}; `told`: what `verify.py`
+    says, with which `status`."""
 
     name: str
     statements: tuple[str, ...]
@@ -101,7 +101,8 @@ DEEDS = [
     Deed(
         "a rewritten root",
         (
-            f"UPDATE audit_checkpoint SET root = (SELECT hash FROM audit_leaf WHERE position = {AT}) WHERE position = {LAST}",
+            f"UPDATE audit_checkpoint SET root = (SELECT hash FROM audit_leaf WHERE position = {AT}) "
+            f"WHERE position = {LAST}",
         ),
         (f"checkpoint of size {SIZE}",),
         status=0,  # what was signed is whole
