@@ -25,7 +25,7 @@ SWAP = (
 )
 BACK = (
     "INSERT INTO audit_leaf (position, event_id, hash) SELECT one.position, other.event_id, {}.hash FROM kept one "
-    + ("JOIN kept other ON other.position <> one.position")
+    "JOIN kept other ON other.position <> one.position"
 )
 
 
