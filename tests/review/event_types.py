@@ -33,6 +33,8 @@ MADE = {
     "f'message.{type_}'": {f"message.{type_}" for type_ in (EventType.EDIT, EventType.RETRACTION)},
 }
 """Types that are put together, by how."""
+FIELDS = ("f'actor.{name}'", "f'grantees.{index}'", "f'propose.{index}'")
+"""What is put together likewise and is no type: fields of a leaf or a request."""
 
 
 def written() -> set[str]:
@@ -43,7 +45,7 @@ def written() -> set[str]:
             found |= {node.value} if _may_be(node.value) else set()
         elif isinstance(node, ast.JoinedStr) and re.fullmatch(r"f'[a-z_]+\.\{[^{}]+\}'", ast.unparse(node)):
             how = ast.unparse(node)
-            if how not in ("f'grantees.{index}'", "f'propose.{index}'"):  # fields of a request
+            if how not in FIELDS:
                 assert how in MADE, f"{path}: which types does {how} make? Add them to MADE."
                 found |= MADE[how]
     return found
