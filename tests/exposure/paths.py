@@ -94,6 +94,8 @@ OF_ARE = {"member_id": "{member_of_are}"}
 OF_ASKER = {"member_id": "{member_of_asker}"}
 OF_NILS = {"member_id": "{member_of_nils}"}
 
+REVEALED = First("POST review/events/{event_id}/reveal", {"reason": "{remark}"}, by="ola")
+BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=_codes("log_verifier_only"))
 TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
 
 EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}
@@ -291,6 +293,14 @@ ROUTES: dict[str, Content | Plain] = {
     "GET review/events/{event_id}/reveal": Plain(
         "which officers had a case shown, and why in their own words", (Ask(by=OFFICER, shows=""),)
     ),
+    # --- verifying the log ---
+    "GET audit/events/{event_id}/proof": Plain("numbers and hashes", (Ask(by=OFFICER, shows="c2sp.org/tlog-proof"),)),
+    "GET audit/events/{event_id}/entry": Content("one thing that happened in a room, in codes", (Ask(by=OFFICER),)),
+    "GET audit/events/{event_id}/disclosure": Plain(
+        "what was looked at: numbers and codes", (Ask(by=OFFICER, first=REVEALED, shows=""),)
+    ),
+    "GET audit/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
+    "GET audit/trees/{tree}/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
     # --- officers' exports of the log ---
     "POST review/exports": Content("which rooms an officer asks about", (_officer(body=EXPORT),)),
     "GET review/exports": Content("which rooms officers have asked about", (_officer(first=ORDERED),)),
@@ -446,6 +456,7 @@ LOOPS: dict[str, Content | Plain] = {
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),
     "idempotency": Plain("forgets old answers"),
+    "audit": Plain("seals; writes ids and hashes"),
     "checkpoint-copies": Plain("writes how many entries the log has, and one hash over them"),
     "checkpoint-thinning": Plain("deletes some of these"),
     "checkpoint-mail": Plain("the same by e-mail"),

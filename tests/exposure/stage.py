@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from server.audit.entry import SYSTEM
 from server.audit.models import AuditEvent
+from server.audit.verify import WIDTH, tile_path
 from server.common.clock import now
 from server.common.ids import new_id
 from server.common.sql import rfc3339
@@ -150,7 +151,7 @@ class Stage(Town):
         self._relate("mona")
         self.person("mona").ok("post", "rooms", {"patient": str(self.patient_id()), "propose": []})
         self._owe()
-        Log().seal()
+        self.sealed = Log().seal().size
         while lines.follow():
             pass
         self.ids = self._ids()
@@ -222,6 +223,7 @@ class Stage(Town):
             "number": patient["number"],
             "duty_id": str(self.duty.id),
             "event_id": str(self._event_of("mona")),
+            "bundle": tile_path("entries", 0, min(WIDTH, self.sealed)).removeprefix("entries/"),
             "ground_id": str(new_id()),
             "access_id": str(new_id()),
             "finding_id": str(self._found()),
