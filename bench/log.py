@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -83,7 +84,7 @@ def make(events: int, say: Callable[[str], None]) -> Log:
 @transaction.atomic
 def _chunk(first: int, last: int, units: list[Unit], controllers: list[Controller]) -> None:
     names = {name: _uuid_sql(kind, name) for kind, name in ((2, "actor"), (3, "patient"), (4, "room"))}
-    given = {
+    given: dict[str, Any] = {
         "first": first,
         "last": last,
         "begun": BEGUN,
