@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, transaction
 
@@ -149,10 +150,13 @@ class Command(BaseCommand):
         self.stdout.write(f"neither sealed nor waiting, of the last hour: {rows.lost(3600.0)}")
         for line in VerifierKey.objects.order_by("since").values_list("line", flat=True):
             self.stdout.write(f"key: {line}")
-        remembered = worker.store().read()
-        same = newest is not None and remembered.current == newest.note
-        said = "the published checkpoint" if same else "another checkpoint" if remembered.current else "nothing"
-        self.stdout.write(f"the sequencer's store remembers: {said}{', and a step begun' if remembered.next else ''}")
+        if settings.ENV.sequencer:  # elsewhere the store is another user's
+            remembered = worker.store().read()
+            same = newest is not None and remembered.current == newest.note
+            said = "the published checkpoint" if same else "another checkpoint" if remembered.current else "nothing"
+            self.stdout.write(
+                f"the sequencer's store remembers: {said}{', and a step begun' if remembered.next else ''}"
+            )
         self.stdout.write(f"copies: {keeping.said()}; mail: {mailing.said()}")
 
     # --- looking ---
