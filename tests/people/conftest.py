@@ -11,6 +11,7 @@ from server.people.demo import build_town
 from server.people.models import Patient, User
 from server.people.ports import ACCESS_EFFECTS
 from server.vault import actions as vault
+from tests.support import database
 
 SignedIn = Callable[[str], APIClient]
 
@@ -59,7 +60,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def town(db: None, effects: Effects) -> None:
-    build_town()
+    database.load_town(build_town)
 
 
 @pytest.fixture
