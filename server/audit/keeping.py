@@ -5,7 +5,7 @@ Whoever rewrites the log has to rewrite these as well. Nothing here can hold up 
 
 import os
 import re
-import threading
+import secrets
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -149,7 +149,7 @@ def _is_there(folder: Path, checkpoint: Checkpoint) -> bool:
 
 def _write(path: Path, note: str, made_at: datetime) -> None:
     """Whole or not at all, and never over another: written aside, then linked to its name."""
-    aside = path.with_name(f"{ASIDE}{os.getpid()}-{threading.get_ident()}")
+    aside = path.with_name(f"{ASIDE}{secrets.token_hex(8)}")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file:
             file.write(note)

@@ -53,7 +53,7 @@ class Sealed(TownTestCase):
         cls.log = Log()
         cls.addClassCleanup(cls.log.close)
         cls.log.seal()
-        cls.events = act(600)
+        cls.events = act(500)
         cls.log.seal()
         while lines.follow():
             pass

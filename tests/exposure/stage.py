@@ -151,7 +151,8 @@ class Stage(Town):
         self._relate("mona")
         self.person("mona").ok("post", "rooms", {"patient": str(self.patient_id()), "propose": []})
         self._owe()
-        self.sealed = Log().seal().size
+        self.log = Log()
+        self.sealed = self.log.seal().size
         while lines.follow():
             pass
         self.ids = self._ids()
