@@ -174,6 +174,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ConsentMethodEnum": "server.consent.api.shapes.METHODS",
         "EvidenceMethodEnum": "server.consent.api.shapes.EVIDENCE",
         "DutyKindEnum": "server.duties.models.Kind",
+        "FindingKindEnum": "server.review.api.findings.KINDS",
+        "FindingStateEnum": "server.review.api.findings.STATES",
         "ExportFormatEnum": "server.review.models.shields.Export.Format",
         "ExportKindEnum": "server.review.models.shields.Export.Kind",
         "ExportStateEnum": "server.review.models.shields.Export.State",

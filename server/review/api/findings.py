@@ -29,15 +29,17 @@ from server.review.odd_words import asked
 LONGEST = 4000
 """Characters of a note."""
 OURS = {"cursor", "limit"}
+KINDS = [one.value for one in Kind]
+STATES = [one.value for one in State]
 
 
 class FindingFilters(serializers.Serializer[Any]):
     """All of what is given must hold. Nothing narrows to a person whom findings are about."""
 
     state = serializers.ChoiceField(
-        choices=[one.value for one in State], required=False, help_text="Without it: all but those that are closed."
+        choices=STATES, required=False, help_text="Without it: all but those that are closed."
     )
-    kind = serializers.ChoiceField(choices=[one.value for one in Kind], required=False)
+    kind = serializers.ChoiceField(choices=KINDS, required=False)
     owner = serializers.ChoiceField(
         choices=["me", "nobody"], required=False, help_text="Taken by me, or by no officer who is one now."
     )
@@ -60,9 +62,9 @@ class FindingCard(serializers.Serializer[Any]):
     null; `duty` the task to review that answers it; `hindered` says why nobody can take it."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=[one.value for one in Kind])
+    kind = serializers.ChoiceField(choices=KINDS)
     title = serializers.CharField()
-    state = serializers.ChoiceField(choices=[one.value for one in State])
+    state = serializers.ChoiceField(choices=STATES)
     conclusion = serializers.ChoiceField(choices=["explained", "confirmed", "duty"], allow_null=True)
     first_at = serializers.DateTimeField()
     last_at = serializers.DateTimeField()
@@ -77,8 +79,8 @@ class FindingNoteView(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     by = serializers.UUIDField(allow_null=True)
-    from_state = serializers.ChoiceField(choices=[one.value for one in State])
-    to_state = serializers.ChoiceField(choices=[one.value for one in State])
+    from_state = serializers.ChoiceField(choices=STATES)
+    to_state = serializers.ChoiceField(choices=STATES)
     text = serializers.CharField(allow_null=True)
 
 
