@@ -20,7 +20,7 @@ from server.people.models import Controller, Officer, Patient, Relation, Unit, U
 BEGUN = datetime(2024, 1, 1, tzinfo=UTC)
 APART_S = 60
 """An event a minute: a million are almost two years."""
-CHUNK = 100_000
+CHUNK = 50_000
 CONTROLLERS, UNITS, ACTORS, PATIENTS = 4, 40, 2_000, 20_000
 TYPES = (
     *("message.posted", "events.viewed", "room.viewed", "room.listed", "room.followed", "room.unfollowed"),

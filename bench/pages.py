@@ -52,7 +52,9 @@ def looks(log: Log) -> Iterator[Look]:
     for name, column in COLUMNS.items():
         common, rare = _ends(log.controller, column)
         chosen += [(f"{name}, common", {name: common}), (f"{name}, rare", {name: rare})]
-        chosen += [(f"{name}, nobody's", {name: new_id() if isinstance(common, UUID) else "nothing.such"})]
+        if name != "outcome":
+            nobodys = {"type": "nothing.such", "basis": "nothing"}.get(name, new_id())
+            chosen.append((f"{name}, nobody's", {name: nobodys}))
     for what, same in chosen:
         for when, period in periods.items():
             wanted = Wanted(same=same, **period)

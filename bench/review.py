@@ -1,8 +1,10 @@
 """What an officer waits for in a long log: `python -m tools.services run -- python -m bench.review EVENTS TIMES`.
 
-Needs MODE, VAR_DIR and a PostgreSQL database of its own, which it migrates and fills; JSON goes to standard output, and
-a table to standard error. A page is one REST request without a server around it: session, page, the look in the log,
-JSON. `sql_ms` is the statement alone, by EXPLAIN (ANALYZE); `pages` what it read, from memory or not.
+Needs MODE, VAR_DIR, DB_TIMEOUT_S=60 and a PostgreSQL database of its own, which it migrates and fills; JSON goes to
+standard output, and a table to standard error. `ms` is one REST request for 50 events without a server around it:
+session, page, the look in the log, JSON. `sql_ms` is the statement alone for the longest page there is, by EXPLAIN
+(ANALYZE, BUFFERS); `pages` is what it read, from memory or not, and `blind_pages` the same with a plan made without
+knowing what is looked for. `tests/prove/prove_review_pages.py` says what must hold.
 """
 
 import json
@@ -24,7 +26,7 @@ from django.test import Client  # noqa: E402
 from rest_framework.pagination import Cursor  # noqa: E402
 
 from bench.log import Log, make  # noqa: E402
-from bench.pages import Look, explain, looks  # noqa: E402
+from bench.pages import Look, explain, explain_prepared, looks  # noqa: E402
 from server.people import actions as people  # noqa: E402
 from server.review import lines  # noqa: E402
 from server.review.paging import LogPages  # noqa: E402
@@ -67,7 +69,7 @@ def measure(log: Log, times: int) -> dict[str, Any]:
     client = Client(HTTP_HOST="127.0.0.1", HTTP_AUTHORIZATION=f"Bearer {token}")
     found = {}
     for look in looks(log):
-        plan, samples = explain(log.controller, look, SIZE + 1), []
+        plan, blind, samples = explain(log.controller, look), explain_prepared(log.controller, look), []
         for _ in range(times + 1):  # the first meets statements that are not prepared yet
             begun = time.perf_counter()
             answer = client.get(address(look))
@@ -78,9 +80,12 @@ def measure(log: Log, times: int) -> dict[str, Any]:
             "ms": round(1e3 * statistics.median(told), 2),
             "p95_ms": round(1e3 * told[int(len(told) * 0.95)], 2),
             "sql_ms": round(plan.ms, 2),
+            "rows": plan.rows,
             "pages": plan.pages,
+            "blind_pages": blind.pages,
+            "nodes": sorted(plan.nodes | blind.nodes),
         }
-        say(f"{look.name:42} {found[look.name]}")
+        say(f"{look.name:40} " + " ".join(str(one) for one in found[look.name].values()))
     return found
 
 
@@ -89,6 +94,7 @@ def main(events: int, times: int) -> None:
     log = make(events, say)
     told: dict[str, Any] = {"events": events, "project": project()}
     say(f"lines made: {told['project']}")
+    told["lines"] = lines.standing().lines
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE) review_line")
     print(json.dumps(told | {"looks": measure(log, times)}))
