@@ -20,13 +20,15 @@ from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pendin
 from server.audit.reading import place
 from server.audit.rows import oldest_pending_s
 from server.audit.verify import BadNote, VerifierKey, leaf_hash, open_checkpoint
-from server.common.sql import rfc3339, uuid_out
+from server.common.sql import rfc3339, uuid_in, uuid_out
 from server.vault.errors import Destroyed, Unreadable
 
 CHUNK = 2_000
 NAMED = 100
 """At most so many rows of one kind are named; the rest is counted."""
 LATE_S = 5.0
+SPAN = 20_000
+"""Events of one statement that looks for what is missing."""
 
 Progress = Callable[[int, int], None]
 """(entries done, entries in all)."""
@@ -297,7 +299,8 @@ def _beyond(trees: Sequence[Whole]) -> Iterator[Fault]:
 
 
 NOWHERE = (
-    "SELECT e.id FROM audit_auditevent e WHERE NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = e.id) "
+    "SELECT e.id FROM audit_auditevent e WHERE e.id > %s AND e.id <= %s "
+    "AND NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = e.id) "
     "AND NOT EXISTS (SELECT 1 FROM audit_pending p WHERE p.event_id = e.id)"
 )
 """One statement, so one moment: an event that is being sealed is in one of the two."""
@@ -306,20 +309,32 @@ NOTHING = "SELECT p.event_id FROM audit_pending p LEFT JOIN audit_auditevent e O
 
 
 def _accounts() -> Iterator[Fault]:
-    for sql, what in (
-        (NOWHERE, "neither sealed nor waiting to be"),
-        (TWICE, "sealed, and waiting to be sealed again"),
-        (NOTHING, "waits to be sealed, and is not there"),
-    ):
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} LIMIT {NAMED}")
-            found = [uuid_out(event) for (event,) in cursor.fetchall()]
-        yield from (Fault(Kind.UNACCOUNTED, f"event {event}: {what}") for event in found)
-        if len(found) == NAMED:
-            yield Fault(Kind.UNACCOUNTED, f"there may be more than these {NAMED}")
+    for first, last in _spans():
+        yield from _named(NOWHERE, [uuid_in(first), uuid_in(last)], "neither sealed nor waiting to be")
+    yield from _named(TWICE, [], "sealed, and waiting to be sealed again")
+    yield from _named(NOTHING, [], "waits to be sealed, and is not there")
     waited = oldest_pending_s()
     if waited > LATE_S:
         yield Fault(Kind.LATE, f"{Pending.objects.count()} events wait, the oldest for {waited:.0f} s: is it sealing?")
+
+
+def _named(sql: str, values: list[Any], what: str) -> Iterator[Fault]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} LIMIT {NAMED}", values)
+        found = [uuid_out(event) for (event,) in cursor.fetchall()]
+    yield from (Fault(Kind.UNACCOUNTED, f"event {event}: {what}") for event in found)
+    if len(found) == NAMED:
+        yield Fault(Kind.UNACCOUNTED, f"there may be more than these {NAMED}")
+
+
+def _spans() -> Iterator[tuple[UUID, UUID]]:
+    """All events in spans of ids, each small enough for one statement; what is written meanwhile comes in the last."""
+    after, end = UUID(int=0), UUID(int=(1 << 128) - 1)
+    while after != end:
+        following = AuditEvent.objects.filter(id__gt=after).order_by("id").values_list("id", flat=True)
+        last = next(iter(following[SPAN - 1 : SPAN]), end)
+        yield after, last
+        after = last
 
 
 def _altered(text: str) -> Fault:

@@ -10,6 +10,7 @@ from server.audit.metrics import ALARMS
 
 log = structlog.get_logger(__name__)
 
+UNACCOUNTED = "audit_unaccounted"
 LATE_S = 5.0
 """An event that has waited longer to be sealed is late."""
 SEARCHED_S = 120.0
@@ -39,7 +40,7 @@ def look() -> tuple[str, ...]:
     found = {
         "audit_sealing_late": rows.oldest_pending_s() > LATE_S,
         "audit_sequencer_stopped": bool(worker.state()),
-        "audit_unaccounted": _unaccounted(),
+        UNACCOUNTED: _unaccounted(),
         "checkpoint_copies_failing": keeping.failing() or mailing.failing(),
     }
     return tuple(code for code, is_so in found.items() if is_so)
@@ -51,8 +52,9 @@ def forget() -> None:
 
 
 def _unaccounted() -> bool:
+    """An alarm when it is found, and no further one while it stays."""
     lost = rows.lost(SEARCHED_S)
-    if lost:
+    if lost and UNACCOUNTED not in _Kept.warnings:
         ALARMS.inc()
-        log.critical("audit_unaccounted", events=lost)
+        log.critical(UNACCOUNTED, events=lost)
     return bool(lost)
