@@ -3,6 +3,7 @@ lifespan, so that the application drains at SIGTERM (daphne drops sockets withou
 
 import asyncio
 import signal
+import time
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor
 
-from server.common.asgi import TAKE
+from server.common.asgi import FLOW, TAKE
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,8 @@ class DrainingServer(Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             scope["extensions"] = {TAKE: Wire(protocol).take}
+        else:
+            scope["extensions"] = {FLOW: Way(protocol).has_room}
         return super().create_application(protocol, scope)
 
     def _begin(self) -> None:
@@ -119,11 +122,41 @@ class Wire:
         return True
 
     def _unsent(self) -> int:
-        """Bytes that wait in the server's own buffer."""
         if self._transport is None:
-            transport = self._protocol.transport
-            while not hasattr(transport, "_tempDataLen"):
-                transport = getattr(transport, "transport", None) or transport._transport  # noqa: SLF001
-            self._transport = transport
-        transport = self._transport
-        return len(transport.dataBuffer) - transport.offset + int(transport._tempDataLen)  # noqa: SLF001
+            self._transport = _bottom(self._protocol.transport)
+        return _unsent(self._transport)
+
+
+class Way:
+    """One answer's way out: daphne takes whatever it is given into its memory, and cuts every answer off after the same
+    time, however much is still to come."""
+
+    __slots__ = ("_request", "_transport")
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self._transport: Any = None
+
+    def has_room(self) -> bool:
+        """See `common.asgi.Flow`. Where the reader has gone away there is room: the end is told otherwise."""
+        request = self._request
+        if request.finished or request.channel is None:
+            return True
+        if self._transport is None:
+            self._transport = _bottom(request.channel)
+        if _unsent(self._transport) > BUFFER_BYTES:
+            return False
+        request.request_start = time.time()
+        return True
+
+
+def _bottom(transport: Any) -> Any:
+    """The transport that holds the bytes."""
+    while not hasattr(transport, "_tempDataLen"):
+        transport = getattr(transport, "transport", None) or transport._transport  # noqa: SLF001
+    return transport
+
+
+def _unsent(transport: Any) -> int:
+    """Bytes that wait in the server's own buffer."""
+    return len(transport.dataBuffer) - transport.offset + int(transport._tempDataLen)  # noqa: SLF001

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 from asgiref.sync import async_to_sync
+from django.db import OperationalError
 from django.test import AsyncClient
 
 from server.audit import verify
@@ -275,3 +276,19 @@ class Cut(ExportsTestCase):
         assert len(chunks) > 2
         assert b"".join(chunks) == self.first + b"".join(self.rest())
         assert self.state()[0] == "done"
+
+    def test_a_fault_on_the_way(self) -> None:
+        """It ends there, and says so in the row and by its first line; whoever reads does not wait for more."""
+        headers = {"Authorization": f"Bearer {self.person('ola').token}"}
+
+        @async_to_sync
+        async def fetched() -> list[bytes]:
+            path = f"/api/v1/review/exports/{self.export['id']}/download"
+            answer = await AsyncClient().get(path, headers=headers)
+            return [chunk async for chunk in answer]
+
+        with patch.object(exports.Prover, "proved", side_effect=[[], OperationalError]):
+            head = fetched()
+        assert json.loads(head[0])["lines"] == self.export["total"]
+        assert len(head) == 1
+        assert self.state() == ("cut", 0)
