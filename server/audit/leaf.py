@@ -59,7 +59,27 @@ def parts(
         f'"reason":{_quoted(reason)},"records":{listed(records)},"request":{_quoted(request)},"room":{_id(room)},'
         f'"sealed":{_text(sealed)},"subject":{_id(subject)},"time":"'
     )
-    return Parts(before, f'","type":{_quoted(act)},"v":{VERSION}}}')
+    use = _text(purpose_of_use(act, basis, subject, room))
+    return Parts(before, f'","type":{_quoted(act)},"use":{use},"v":{VERSION}}}')
+
+
+def purpose_of_use(act: str, basis: str, subject: UUID | None, room: UUID | None) -> str | None:
+    """Why health information was used, as HL7's PurposeOfUse has it: BTG (break the glass), ETREAT (emergency
+    treatment), COC (coordination of care), TREAT (treatment). None where nobody is treated: reviewing, running the
+    system. `purpose` says besides what a room is for.
+    """
+    if basis in NOBODY_TREATED:
+        return None
+    if basis == "emergency" or act.startswith("emergency_access."):
+        return "BTG"
+    if act.startswith("alert."):
+        return "ETREAT"
+    if room is not None:
+        return "COC"
+    return "TREAT" if subject is not None and basis != "self" else None
+
+
+NOBODY_TREATED = frozenset({"officer", "duty"})
 
 
 def listed(ids: Iterable[UUID]) -> str:

@@ -354,7 +354,7 @@ def _shape(keys: str, values: dict[str, bytes]) -> bytes:
 _TEXT = rb'"[ !#-\[\]-~]*+"'
 _PLAIN = re.compile(
     _shape(
-        "actor basis detail id object outcome purpose reason records request room sealed subject time type v",
+        "actor basis detail id object outcome purpose reason records request room sealed subject time type use v",
         {
             "actor": _shape("controller engagement id role sign_in unit", {}),
             "detail": rb'(?:null|"([0-9a-f]+)")',

@@ -76,7 +76,7 @@ def entry(number: int, **more: Any) -> bytes:
         "id": event(number),
         "object": None,
         "outcome": "success",
-        "purpose": "TREAT",
+        "purpose": "coordination",
         "reason": "",
         "records": [person] * (number % 3),
         "request": "",
@@ -85,6 +85,7 @@ def entry(number: int, **more: Any) -> bytes:
         "subject": person,
         "time": f"2026-01-01T00:00:{number % 60:02}.000000Z",
         "type": "events.viewed",
+        "use": "COC",
         "v": 1,
     }
     return json.dumps(said | more, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

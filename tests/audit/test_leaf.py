@@ -42,6 +42,24 @@ def test_it_is_canonical(said: dict[str, Any]) -> None:
     assert ("follows" in read) == (said["follows"] is not None)
 
 
+@pytest.mark.parametrize(
+    ("act", "basis", "where", "use"),
+    [
+        ("events.viewed", "consent", "sr", "COC"),
+        ("events.viewed", "emergency", "sr", "BTG"),
+        ("emergency_access.begun", "", "sr", "BTG"),
+        ("alert.accepted", "duty_phone", "s", "ETREAT"),
+        ("patient.viewed", "relation", "s", "TREAT"),
+        ("access_log.viewed", "self", "s", None),
+        ("review.revealed", "officer", "sr", None),
+        ("key.rotated", "", "", None),
+    ],
+)
+def test_the_purpose_of_use_is_hl7s(act: str, basis: str, where: str, use: str | None) -> None:
+    subject, room = (new_id() if one in where else None for one in "sr")
+    assert leaf.purpose_of_use(act, basis, subject, room) == use
+
+
 class Said(TownTestCase):
     def write(self, subject: UUID | None, **details: Any) -> AuditEvent:
         with transaction.atomic():

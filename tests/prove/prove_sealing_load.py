@@ -28,7 +28,7 @@ SELECT id, moment, 'x.done', 'psykolog', 'password', 'TREAT', 'consent', 'succes
   || '","role":"psykolog","sign_in":"password","unit":"' || two || '"}},"basis":"consent","detail":null,"id":"' || id
   || '","object":"' || seven || '","outcome":"success","purpose":"TREAT","reason":"","records":[],"request":"load"'
   || ',"room":"' || six || '","sealed":null,"subject":"' || five || '","time":"'
-  || to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","type":"x.done","v":1}}'
+  || to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","type":"x.done","use":"COC","v":1}}'
 FROM (
   SELECT moment, gen_random_uuid() AS one, gen_random_uuid() AS two, gen_random_uuid() AS three,
     gen_random_uuid() AS four, gen_random_uuid() AS five, gen_random_uuid() AS six, gen_random_uuid() AS seven,
