@@ -48,7 +48,7 @@ def reveal(*, acting: Acting, event_id: UUID, reason: str) -> Shown:
     officer = require_officer(acting, REVEALED)
     event = open_event(officer, event_id, REVEALED).event
     patient = Patient.objects.filter(id=event.subject_id).first() if event.subject_id else None
-    kept = keep(officer=officer, patient=patient, reason=reason, event_id=event.id)
+    kept = _keep(officer, event, patient, reason)
     record_opened(acting=acting, event=event, type_=REVEALED, record_ids=(kept.id,))
     details, state = _details(event)
     return Shown(
@@ -59,22 +59,6 @@ def reveal(*, acting: Acting, event_id: UUID, reason: str) -> Shown:
         details=details,
         state=state,
     )
-
-
-def keep(
-    *,
-    officer: Officer,
-    patient: Patient | None,
-    reason: str,
-    event_id: UUID | None = None,
-    finding_id: UUID | None = None,
-) -> Reveal:
-    """Put on record that `officer` has one case revealed, and seal why; in the caller's transaction."""
-    made = Reveal(id=new_id(), officer=officer, controller_id=officer.controller_id)
-    made.event_id, made.finding_id = event_id, finding_id
-    made.reason_sealed = _sealed(made.id, patient, reason)
-    made.save(force_insert=True)
-    return made
 
 
 def earlier(officer: Officer, event_id: UUID) -> QuerySet[Reveal]:
@@ -88,6 +72,14 @@ def reason_of(kept: Reveal) -> str:
         return vault.unseal(kept.reason_sealed, place=REASON, row=kept.id)
     except Unreadable:
         return _("(erased)")
+
+
+def _keep(officer: Officer, event: AuditEvent, patient: Patient | None, reason: str) -> Reveal:
+    """Put on record that `officer` has the case revealed, and seal why; in the caller's transaction."""
+    made = Reveal(id=new_id(), officer=officer, controller_id=officer.controller_id, event_id=event.id)
+    made.reason_sealed = _sealed(made.id, patient, reason)
+    made.save(force_insert=True)
+    return made
 
 
 def _sealed(row: UUID, patient: Patient | None, reason: str) -> bytes:

@@ -85,8 +85,7 @@ class Migration(migrations.Migration):
                         default=server.common.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("event_id", models.UUIDField(null=True)),
-                ("finding_id", models.UUIDField(null=True)),
+                ("event_id", models.UUIDField()),
                 ("reason_sealed", models.BinaryField()),
                 ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 (
@@ -103,28 +102,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("event_id__isnull", False)),
-                        fields=["controller", "event_id"],
-                        name="reveal_of_event",
-                    ),
-                    models.Index(
-                        condition=models.Q(("finding_id__isnull", False)),
-                        fields=["controller", "finding_id"],
-                        name="reveal_of_finding",
-                    ),
-                ],
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(("event_id", None), ("finding_id__isnull", False)),
-                            models.Q(("event_id__isnull", False), ("finding_id", None)),
-                            _connector="OR",
-                        ),
-                        name="reveal_of_one_case",
-                    )
-                ],
+                "indexes": [models.Index(fields=["controller", "event_id"], name="reveal_of_event")],
             },
         ),
         append_only("review_reveal", unique=[["id"]]),

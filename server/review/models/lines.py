@@ -62,26 +62,11 @@ class Reveal(Row):
 
     officer = models.ForeignKey(Officer, on_delete=models.PROTECT, related_name="+")
     controller = models.ForeignKey(Controller, on_delete=models.PROTECT, related_name="+")
-    event_id = models.UUIDField(null=True)
-    finding_id = models.UUIDField(null=True)
-    """The case is one event, or one finding."""
+    event_id = models.UUIDField()
+    """The case."""
     reason_sealed = models.BinaryField()
     """In the officer's words; under the key of the patient concerned, or the service's own where there is none."""
     at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        indexes = [
-            # Serve "who has had this case revealed before".
-            models.Index(
-                fields=["controller", "event_id"], name="reveal_of_event", condition=Q(event_id__isnull=False)
-            ),
-            models.Index(
-                fields=["controller", "finding_id"], name="reveal_of_finding", condition=Q(finding_id__isnull=False)
-            ),
-        ]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(event_id=None, finding_id__isnull=False) | Q(event_id__isnull=False, finding_id=None),
-                name="reveal_of_one_case",
-            )
-        ]
+        indexes = [models.Index(fields=["controller", "event_id"], name="reveal_of_event")]  # who has seen it before
