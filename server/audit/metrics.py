@@ -30,11 +30,11 @@ ALARMS = Counter(
 
 def tick() -> int:
     """The sequencer's tick, measured. Raises as it does."""
-    waited, begun, before = rows.oldest_pending_s(), time.monotonic(), worker.state()
+    waited, begun, before = rows.oldest_pending_s(), time.monotonic(), worker.standing.code
     try:
         done = worker.tick()
     finally:
-        if worker.state() not in ("", before):
+        if worker.standing.code not in ("", before):
             ALARMS.inc()
     if done:
         SEALING_LAG.observe(waited + time.monotonic() - begun)
@@ -50,7 +50,7 @@ class _Standing(Collector):
             ("pending", "Events that wait to be sealed.", Pending.objects.count()),
             ("pending_oldest_seconds", "How long the oldest of them has waited.", rows.oldest_pending_s()),
             ("tree_size", "Entries under the newest published checkpoint.", newest.size if newest else 0),
-            ("sequencer_stopped", "1 while this process's sequencer may not seal.", int(bool(worker.state()))),
+            ("sequencer_stopped", "1 while nothing may be sealed.", int(bool(worker.state()))),
         ):
             yield GaugeMetricFamily(f"samsnakk_audit_{name}", says, value=value)
 

@@ -96,6 +96,8 @@ class Head(models.Model):
     tree = models.ForeignKey(Tree, on_delete=models.PROTECT, related_name="+")
     size = models.BigIntegerField(default=0)
     root = models.BinaryField()
+    stopped = models.CharField(max_length=30, blank=True)
+    """Why sealing has stopped (`worker.py`); empty while it goes on. Here, so that every process can tell."""
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="audit_one_head")]

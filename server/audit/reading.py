@@ -103,7 +103,7 @@ def tile_width(level: int, number: int, size: int) -> int:
 def _stored(tree: int, level: int, first: int, count: int) -> list[bytes]:
     if level == 0:
         start = position(tree, first)
-        rows: Iterable[tuple[int, bytes]] = (
+        rows: Iterable[tuple[int, bytes | memoryview]] = (
             Leaf.objects.filter(position__gte=start, position__lt=start + count)
             .order_by("position")
             .values_list("position", "hash")

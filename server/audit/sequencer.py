@@ -145,7 +145,7 @@ class Sequencer:
         insert_nodes(nodes)
         take_off(events)
         Checkpoint.objects.create(position=position(tree, growing.size), root=coming.said.root)
-        Head.objects.filter(id=head.id).update(size=growing.size, root=coming.said.root)
+        Head.objects.filter(id=head.id).update(size=growing.size, root=coming.said.root, stopped="")
         self._range = (tree, growing)
         reached("inserted")
         return coming

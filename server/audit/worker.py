@@ -6,7 +6,7 @@ import structlog
 from django.conf import settings
 
 from server.audit.keys import KeyFault, signers
-from server.audit.models import Pending
+from server.audit.models import Head, Pending
 from server.audit.sequencer import Sequencer, Stopped
 from server.audit.store import FileStore, PostgresStore, Store, StoreFault
 
@@ -19,7 +19,7 @@ BUSY = 500
 
 
 class _Standing:
-    """How this process's sequencer stands, for its own health and metrics; what is due stands in the database."""
+    """What this process's sequencer has found; what others are to know stands on the head."""
 
     code = ""
     settled = False
@@ -29,8 +29,9 @@ standing = _Standing()
 
 
 def state() -> str:
-    """Empty while sealing goes on; else the code of what stopped it (`Stopped.code`, `store`, `key`)."""
-    return standing.code
+    """Empty while sealing goes on; else the code of what stopped it (`Stopped.code`, `store`, `key`), in whichever
+    process it stopped. One statement."""
+    return standing.code or Head.objects.values_list("stopped", flat=True).first() or ""
 
 
 @cache
@@ -54,12 +55,14 @@ def tick() -> int:
     except (Stopped, StoreFault, KeyFault) as fault:
         code = fault.code if isinstance(fault, Stopped) else "store" if isinstance(fault, StoreFault) else "key"
         if standing.code != code:
+            standing.code = code
             log.critical("audit_sequencer_stopped", code=code, why=str(fault))
-        standing.code = code
+        Head.objects.exclude(stopped=code).update(stopped=code)
         raise
     if standing.code:
         log.warning("audit_sequencer_goes_on", after=standing.code)
-    standing.code = ""
+        standing.code = ""
+        Head.objects.exclude(stopped="").update(stopped="")
     return done
 
 

@@ -64,6 +64,9 @@ class Watched(TownTestCase):
             assert self.warnings() == ["audit_sequencer_stopped"]
             assert self.numbers()["samsnakk_audit_sequencer_stopped"] == 1
         assert metrics.ALARMS._value.get() - before == 1, "an alarm once, not with each try"
+        assert self.warnings() == ["audit_sequencer_stopped"], "every process tells, whichever it stopped in"
+        act()
+        self.log.seal()
         assert self.warnings() == []
 
     def test_an_event_that_is_neither_sealed_nor_waiting(self) -> None:

@@ -92,6 +92,7 @@ class Migration(migrations.Migration):
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("size", models.BigIntegerField(default=0)),
                 ("root", models.BinaryField()),
+                ("stopped", models.CharField(blank=True, max_length=30)),
                 (
                     "tree",
                     models.ForeignKey(on_delete=models.deletion.PROTECT, related_name="+", to="audit.tree"),
