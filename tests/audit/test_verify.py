@@ -212,6 +212,16 @@ def test_a_log_that_was_rewritten_and_signed_anew(log: Log, check: Check) -> Non
     assert check(log.folder, "--older", older)[0] == 5
 
 
+def test_an_event_that_was_sealed_twice(tmp_path: Path, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles, root and signature all fit: only the ids tell. Beyond what is compared, the answer says so."""
+    Log.write(tmp_path, [*map(naive.entry, range(300)), naive.entry(7, type="room.opened")], SIGNER)
+    status, answer = check(tmp_path)
+    assert (status, "Entries 7 and 300 are of the same event" in answer) == (4, True), answer
+    monkeypatch.setattr(verify, "COMPARED", 300)
+    status, answer = check(tmp_path)
+    assert (status, "among the first 300 entries only" in answer) == (0, True), answer
+
+
 def test_a_log_that_was_begun_anew(whole: Log, tmp_path: Path, check: Check) -> None:
     """After a restore: another name, and a first entry that says what it follows."""
     new, older = SIGNER.named(f"{SIGNER.name}/2"), whole.folder / "older"
