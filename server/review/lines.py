@@ -2,7 +2,8 @@
 
 A leaf's position is given once, without gaps, in the order of commits: whoever has followed the log up to a position
 has missed nothing before it. Ids and times cannot say that. Which controllers an event concerns is judged as of the
-event's own time, so that lines made anew are the same lines.
+event's own time, so that lines made anew are the same lines: the actor's, whoever had to do with the patient, and where
+the system did something about nobody in particular (the log was exported, a verifier appointed), every one there was.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from server.review.models import Line, Progress
 BATCH = 500
 """Leaves of one transaction: some tens of milliseconds, in which SQLite lets nobody else write."""
 LAST = 2**63 - 1
+ROUTINE = "session.ended"
+"""The one act of the system that is about somebody whom it does not name: each session that ran out, everywhere."""
 CHECKED = 20_000
 """Leaves of one statement when lines are checked."""
 
@@ -156,13 +159,16 @@ def differing(after: int, upto: int) -> list[tuple[UUID, int]]:
 
 
 def _concerned() -> str:
-    """Two tables: what was sealed after one position and up to another, and which controllers each event concerns."""
+    """Two tables: what was sealed after one position and up to another, and which controllers each event concerns.
+
+    Ids hold the time they were made at: a controller that came after an event has no line of it.
+    """
     # SQLite compares times as text, and `at` has milliseconds there where all else has microseconds.
     at = "e.at" if connection.vendor == "postgresql" else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', e.at)"
     return f"""
         sealed AS (
           SELECT l.position, e.id AS event_id, e.controller_id AS employer_id, {at} AS at,
-                 e.actor_id, e.unit_id, e.subject_id, e.room_id, e.type, e.basis, e.outcome
+                 e.actor_id, e.unit_id, e.subject_id, e.room_id, e.type, e.basis, e.outcome, e.role
           FROM audit_leaf l JOIN audit_auditevent e ON e.id = l.event_id
           WHERE l.position > %s AND l.position <= %s
         ), concerned AS (
@@ -172,5 +178,9 @@ def _concerned() -> str:
             JOIN people_relation r ON r.patient_id = s.subject_id AND r.valid_from <= s.at
               AND (r.valid_to IS NULL OR r.valid_to > s.at) AND (r.ended_at IS NULL OR r.ended_at > s.at)
             JOIN people_unit u ON u.id = r.unit_id
+          UNION
+          SELECT s.position, k.id FROM sealed s JOIN people_controller k ON k.id < s.event_id
+            WHERE s.role = 'system' AND s.actor_id IS NULL AND s.employer_id IS NULL AND s.subject_id IS NULL
+              AND s.room_id IS NULL AND s.type <> '{ROUTINE}'
         )
     """  # noqa: S608 - our own names

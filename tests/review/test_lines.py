@@ -10,11 +10,11 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from server.audit.actions import record_many
+from server.audit.actions import record, record_many
 from server.audit.entry import SYSTEM, Actor, Entry
 from server.audit.models import AuditEvent, Leaf
 from server.common.clock import now
-from server.people.models import Relation
+from server.people.models import Controller, Relation
 from server.review import lines, worker
 from server.review.models import Line, Progress
 from tests.base import TownTestCase, TownTransactionTestCase
@@ -47,6 +47,26 @@ class Lines(TownTestCase):
         )
         assert line.at == event.at
         assert Leaf.objects.get(event_id=event.id).position == line.position
+
+    def test_what_the_system_does_about_nobody_is_found_by_every_controller_of_that_time(self) -> None:
+        """Red when an operator's command is in no officer's list, or lines made anew are others."""
+        before = set(Controller.objects.values_list("id", flat=True))
+        employer, patient = Actor(None, controller_id=next(iter(before)), role="system"), self.patient_id()
+        with transaction.atomic():
+            event = record(Entry("audit.exported", SYSTEM))
+            alone = [
+                record(Entry("finding.found", employer)),
+                *(record(Entry("session.ended", one)) for one in (SYSTEM, Actor(None, role="nobody"))),
+            ]
+            of_are = record(Entry("consent.expired", SYSTEM, subject_id=patient))
+        later = Controller.objects.create(name="Senere kommune", org_number="999000999")
+        self.sealing.follow()
+        lines_of = Line.objects.filter
+        assert set(lines_of(event_id=event).values_list("controller_id", flat=True)) == before
+        assert [lines_of(event_id=one).count() for one in alone] == [1, 0, 0]
+        assert 0 < lines_of(event_id=of_are).count() < len(before)
+        assert not lines_of(controller_id=later.id).exists()
+        assert list(lines.wrong()) == []
 
     def test_what_is_not_sealed_is_no_line_yet(self) -> None:
         self.sealing.follow()
