@@ -18,7 +18,7 @@ ELSEWHERE = {
 }
 """Files whose dotted words are no types that they write."""
 FILES = (".css", ".html", ".js", ".json", ".jsonl", ".key", ".yaml")
-OF_OTHERS = ("daphne.", "django.", "lifespan.", "psycopg.", "server.", "uvicorn.", "websocket.")
+OF_OTHERS = ("daphne.", "django.", "lifespan.", "psycopg.", "server.", "samsnakk.", "uvicorn.", "websocket.")
 OTHER_WORDS = {
     *("consent.emergency", "consent.ground", "consent.version"),  # what is signed
     *("consent.id", "e.at", "e.created_at", "t.created_at", "c.id", "w.patient"),  # columns
@@ -26,7 +26,7 @@ OTHER_WORDS = {
     *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
     *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
     *("people.access_effects", "vault.custody"),  # ports
-    *("room.closed", "samsnakk.demo", "samsnakk.hints", "samsnakk.take"),  # frames and names
+    "room.closed",  # a frame
 }
 MADE = {
     "f'consent.{document.act}'": {f"consent.{act}" for act in Act.values},
