@@ -13,6 +13,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from server.audit import detail
+from server.audit.actions import record_many
+from server.audit.entry import Actor, Entry
 from server.audit.merkle import HEIGHT
 from server.audit.models import AuditEvent, VerifierKey
 from server.audit.reading import Published, entries, hashes, origin, tile_width
@@ -88,7 +90,22 @@ def details(events: Sequence[UUID]) -> list[str]:
     found = AuditEvent.objects.in_bulk(events)
     if missing := [event for event in events if event not in found]:
         raise NoSuchEvent(str(missing[0]))
-    return [_detail(found[event]) for event in dict.fromkeys(events)]
+    return [_detail(found[event]) for event in events]
+
+
+def record_disclosed(events: Sequence[UUID]) -> None:
+    """Put on record, before the bytes, that the details of each go out: in the log of the patient whom it is about, and
+    of the controller for which it was done; in the caller's transaction."""
+    found = AuditEvent.objects.defer("detail_sealed", "leaf").in_bulk(events)
+    record_many(
+        Entry(
+            "audit.disclosed",
+            Actor(None, controller_id=found[event].controller_id, role="system"),
+            subject_id=found[event].subject_id,
+            object_id=event,
+        )
+        for event in events
+    )
 
 
 def _detail(event: AuditEvent) -> str:

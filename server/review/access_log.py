@@ -15,7 +15,9 @@ from server.rooms import hidden
 CHUNK = 500
 
 _SEARCHED = Q(type="emergency_access.rooms_viewed") | Q(type="emergency_access.begun", outcome="refused")
-_REVIEWED = (Q(type__startswith="review.") | Q(type__startswith="finding.")) & ~Q(type="review.subject_exported")
+_REVIEWED = (Q(type__startswith="review.") | Q(type__startswith="finding.") | Q(type="audit.disclosed")) & ~Q(
+    type="review.subject_exported"
+)
 
 
 def events_about(patient_id: UUID) -> QuerySet[AuditEvent]:
@@ -23,8 +25,9 @@ def events_about(patient_id: UUID) -> QuerySet[AuditEvent]:
 
     What would tell of emergency access before its time is left out until the patient is told (L3): all that the person
     did about the patient from its beginning on, their search for the room before it, the access's own events, and those
-    of whoever was told of it or reviews it, officers' looks into the log from then on among them. Every such search is
-    shown late (`hidden.LATER`), and everything else at once: no row that the patient has read goes away again.
+    of whoever was told of it or reviews it; officers' looks into the log and details given out of it from then on are
+    among them. Every such search is shown late (`hidden.LATER`), and everything else at once: no row that the patient
+    has read goes away again.
     """
     events = AuditEvent.objects.filter(subject_id=patient_id).exclude(_SEARCHED, at__gt=now() - hidden.LATER)
     for access in hidden.kept_from(patient_id):

@@ -18,6 +18,7 @@ TYPES: dict[str, Any] = {
     "agreement.registered": _("Registering an agreement between organisations."),
     "answer.repeated": _("Asking again for an answer that was given before."),
     "audit.adopted": _("Beginning a new log that follows the old one, after a deliberate restore."),
+    "audit.disclosed": _("Giving out the details of one event with a copy of the whole log, on the server."),
     "audit.entries_read": _("Reading sealed entries of the whole log, to verify them."),
     "audit.exported": _("Taking out the whole log, to have it verified."),
     "consent.answered": _("Answering whether to consent."),

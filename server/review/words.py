@@ -17,6 +17,7 @@ DONE: dict[str, Any] = {
     "agreement.ended": _("%(who)s ended an agreement between organisations."),
     "agreement.registered": _("%(who)s registered an agreement between organisations."),
     "audit.adopted": _("%(who)s began a new log that follows the old one, after a deliberate restore."),
+    "audit.disclosed": _("%(who)s gave out the details of one event that concerns you, with a copy of the log."),
     "audit.entries_read": _("%(who)s read entries of the log, to verify them."),
     "audit.exported": _("%(who)s took out the log, to have it verified."),
     "consent.assessed": _("%(who)s recorded an assessment of whether you can consent."),

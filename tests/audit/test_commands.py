@@ -16,12 +16,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from server.audit import checking, keys, verify, worker
+from server.audit import checking, exporting, keys, verify, worker
 from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, position
 from server.audit.note import Signer, sign_note
 from server.common.clock import now
 from server.common.ids import new_id
 from server.operate.management.commands import audit
+from server.people.models import Controller
 from server.review import lines
 from server.review.models import Line
 from tests.audit.sealing import ORIGIN, Log, act
@@ -98,7 +99,7 @@ class Verify(Sealed):
         code, said = self.found(lambda: AuditEvent.objects.filter(id=event).update(actor_id=new_id(), type="x.other"))
         assert code == audit.ALTERED
         assert f"entry {self.at(event)} (event {event}): columns say something else" in said
-        assert said.endswith(": actor.id, type")
+        assert ": actor.id, type\n" in said
 
     def test_its_details(self) -> None:
         """Swapped with another event's, they do not open; opened, they are compared. Left closed, nothing is said."""
@@ -218,6 +219,27 @@ class Export(Sealed):
         assert stat.S_IMODE(self.folder.stat().st_mode) == 0o700
         [event] = self.audit(type="audit.exported")
         assert event.detail == {"tree": 1, "size": Head.objects.get().size, "entries": True, "details": 2}
+
+    def test_details_that_go_out_stand_in_the_log_of_whom_they_are_about(self) -> None:
+        """And of the controller that they were done for. Red when an operator can give them out unseen."""
+        of_trine = AuditEvent.objects.filter(subject_id=self.patient_id("trine"), controller_id__isnull=False).first()
+        assert of_trine is not None
+        with patch.object(exporting, "export", side_effect=OSError(28, "No space left on device")):
+            refused("export", str(self.folder), "--disclose", *[str(of_trine.id)] * 2, str(self.events[0]))
+        hers, nobodys = self.audit(type="audit.disclosed")
+        assert (hers.subject_id, hers.object_id) == (of_trine.subject_id, of_trine.id), (
+            "before the first byte, and once"
+        )
+        told = self.person("trine").ok("get", "me/access-log")["results"][1]
+        words = "Systemet ga ut detaljene i en hendelse som gjelder deg, sammen med en kopi av loggen."
+        assert (told["type"], told["words"]) == ("audit.disclosed", words)
+        self.log.seal()
+        while lines.follow():
+            pass
+        ours = set(Line.objects.filter(event_id=hers.id).values_list("controller_id", flat=True))
+        assert of_trine.controller_id in ours
+        everybody = Line.objects.filter(event_id__in=[nobodys.id, self.audit(type="audit.exported")[0].id])
+        assert everybody.count() == 2 * Controller.objects.count(), "what is about nobody in particular"
 
     def test_broken_off_it_goes_on_and_later_it_grows(self) -> None:
         with patch("server.audit.exporting.hashes", side_effect=OSError(28, "No space left on device")):

@@ -181,14 +181,15 @@ class Command(BaseCommand):
         published = reading.latest(options["tree"])
         if published is None:
             raise CommandError("nothing has been published yet, or there is no such tree", returncode=REFUSED)
-        with_entries, disclosed = not options["no_entries"], options["disclose"]
+        with_entries, disclosed = not options["no_entries"], list(dict.fromkeys(options["disclose"]))
         if with_entries:
             self.stdout.write(PERSONAL)
         said = {"tree": published.tree, "size": published.size, "entries": with_entries, "details": len(disclosed)}
         try:
             exporting.details(disclosed)  # what is not there is told before anything is on record
             with transaction.atomic():
-                record(Entry("audit.exported", SYSTEM, record_ids=tuple(disclosed), detail=said))
+                record(Entry("audit.exported", SYSTEM, detail=said))
+                exporting.record_disclosed(disclosed)
             tell = _Teller(self, "files", quiet=options["quiet"])
             exporting.export(published, options["folder"], tell, with_entries=with_entries, disclosed=disclosed)
         except exporting.NoSuchEvent as fault:
