@@ -15,8 +15,9 @@ from server.common.sql import rfc3339
 from server.review.access import Reader
 from server.review.access_log import events_about, line
 from server.review.exports import given
-from server.review.models import Export, Shield
+from server.review.models import Export
 from server.review.proved import Proved, Prover, known_keys
+from server.review.shields import naming
 from server.review.telling import told
 
 COLUMNS = [
@@ -135,10 +136,10 @@ def _for_the_patient(export: Export, chunk: list[Proved]) -> list[bytes]:
     about = [one.event.id for one in chunk]
     shown = set(events_about(export.patient.id).filter(id__in=about).values_list("id", flat=True))
     left = [one for one in chunk if one.event.id in shown]
-    secret = [str(user) for user in Shield.objects.in_force().values_list("user_id", flat=True)]
+    closed = naming([one.event.leaf for one in left])
     lines = []
-    for one, said in zip(left, told([one.event for one in left], reader=export.patient.user_id), strict=True):
-        kept_back = bool(said.code) or any(user in one.event.leaf for user in secret)
+    said_of = told([one.event for one in left], reader=export.patient.user_id)
+    for one, said, kept_back in zip(left, said_of, closed, strict=True):
         proof = {"index": None, "leaf": None, "proof": None} if kept_back else _proof(one)
         lines.append(_json({**line(said), **proof, "kept_back": kept_back}))
     return lines

@@ -19,7 +19,7 @@ from server.people.actors import Acting
 from server.review.access_log import events_about
 from server.review.events import record_opened
 from server.review.models import Line, Reveal
-from server.review.shields import in_force
+from server.review.shields import naming
 from server.vault.errors import Destroyed
 
 ENTRIES = "audit.entries_read"
@@ -61,7 +61,7 @@ def proof(*, acting: Acting, event_id: UUID) -> str:
 def entry(*, acting: Acting, event_id: UUID) -> str:
     """The event's leaf, byte for byte what was sealed; the look is on record. Raises NotFound; Forbidden `shielded`."""
     event, basis = _open(acting, event_id, READ)
-    _refuse_shielded(acting, event, basis, READ)
+    _refuse_shielded(event, basis, READ, event.leaf)
     _on_record(acting, event, READ, basis)
     return event.leaf
 
@@ -72,10 +72,15 @@ def disclosure(*, acting: Acting, event_id: UUID) -> Disclosure:
     Raises NotFound; Forbidden `shielded`, to an officer `reveal_first`; Unreadable, but for details that were erased.
     """
     event, basis = _open(acting, event_id, DISCLOSED)
-    _refuse_shielded(acting, event, basis, DISCLOSED)
     if basis == "officer" and not _revealed(acting, event):
         raise Forbidden(code="reveal_first", refusal=Refusal(DISCLOSED.officer, "unrevealed", object_id=event.id))
+    found = _details(event)
+    _refuse_shielded(event, basis, DISCLOSED, event.leaf + (found.text or ""))
     _on_record(acting, event, DISCLOSED, basis)
+    return found
+
+
+def _details(event: AuditEvent) -> Disclosure:
     if event.detail_sealed is None:
         return Disclosure(None, None)
     try:
@@ -137,11 +142,9 @@ def _revealed(acting: Acting, event: AuditEvent) -> bool:
     return ours.filter(officer__user_id=acting.user.id).exists()
 
 
-def _refuse_shielded(acting: Acting, event: AuditEvent, basis: str, act: Act) -> None:
-    """An entry says which user acted: to patients it is closed while their employer shields them."""
-    if basis == "officer" or event.actor_id is None:
-        return
-    if (event.controller_id, event.actor_id) in in_force([event.actor_id]):
+def _refuse_shielded(event: AuditEvent, basis: str, act: Act, text: str) -> None:
+    """What would go out is closed to patients while it says of anybody who is shielded who they are."""
+    if basis != "officer" and any(naming([text])):
         raise Forbidden(code="shielded", refusal=Refusal(act.own, "shielded", object_id=event.id))
 
 

@@ -2,7 +2,7 @@
 paragraph 4). Officers, and the log itself, say who it was."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from server.common.clock import now
 from server.common.errors import Conflict, NotFound, Refusal
 from server.common.ids import new_id
 from server.people.actors import Acting
-from server.people.models import Officer
+from server.people.models import Engagement, Officer
 from server.review.access import require_employee_of, require_officer
 from server.review.models import Shield
 from server.review.reasons import SHIELD, seal_reason
@@ -34,6 +34,16 @@ def in_force(users: Iterable[UUID]) -> dict[Employee, str]:
     """The code of each of these users at each controller that shields them now; one statement."""
     rows = Shield.objects.in_force().filter(user_id__in=set(users))
     return {(controller, user): code for controller, user, code in rows.values_list("controller_id", "user_id", "code")}
+
+
+def naming(texts: Sequence[str]) -> list[bool]:
+    """Of each text that a patient would get as it is, an entry or details, whether anybody stands in it who is shielded
+    now: as who acted, was let in, asked or told. Their places of work would say it too. Two statements."""
+    shielded = Shield.objects.in_force().values("user_id")
+    ids = [*shielded.values_list("user_id", flat=True)]
+    ids += Engagement.objects.filter(user_id__in=shielded).values_list("id", flat=True) if ids else []
+    secret = [str(one) for one in ids]
+    return [any(one in text for one in secret) for text in texts]
 
 
 def look(*, acting: Acting) -> QuerySet[Shield]:

@@ -126,7 +126,8 @@ class Proofs(TownTestCase):
         assert (own.object_id, own.subject_id, own.basis) == (self.event, self.patient_id(), "self")
 
     def test_a_shielded_employee(self) -> None:
-        """The entry says which user acted: closed to the patient, open to the officer. The proof says nothing of it."""
+        """Entries and details that say who they are, whoever acted, are closed to the patient and open to the officer.
+        The proof says nothing of it. Red when only who acted is looked at."""
         ola = acting_in(Session.objects.in_full().get(sid=self.person("ola").ok("get", "me")["session"]["id"]))
         shields.decide(
             acting=ola, user_id=self.user_id("sara"), reason="trusler", decided_on=date(2026, 1, 2), valid_from=None
@@ -134,6 +135,18 @@ class Proofs(TownTestCase):
         for kind in ("entry", "disclosure"):
             assert self.get("are", self.event, kind).json()["code"] == "shielded"
         assert self.get("are", self.event).status_code == self.get("ola", self.event, "entry").status_code == 200
+        kari, sara = actor_for(self.engagement_of("kari"), sign_in="demo"), self.engagement_of("sara")
+        met = {"subject_id": self.patient_id()}
+        others = {
+            record(Entry("member.proposed", kari, record_ids=(sara.user_id,), detail={"n": 1}, **met)): (403, 403),
+            record(Entry("member.proposed", kari, object_id=sara.id, **met)): (403, 403),
+            record(Entry("member.proposed", kari, detail={"users": [str(sara.user_id)]}, **met)): (200, 403),
+            record(Entry("member.proposed", kari, detail={"users": [str(kari.user_id)]}, **met)): (200, 200),
+        }
+        for event, expected in others.items():
+            given = [self.get("are", event, kind) for kind in ("entry", "disclosure")]
+            assert tuple(one.status_code for one in given) == expected
+            assert not [one for one in given if str(sara.user_id) in one.content.decode()]
 
     # --- log verifiers ---
     def test_entries_are_for_log_verifiers_alone(self) -> None:

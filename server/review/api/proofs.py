@@ -49,7 +49,8 @@ class EventEntry(APIView):
 
     @extend_schema(
         summary="One event as it was sealed, byte for byte: what its proof proves",
-        description="For whoever gets the proof. 403 `shielded` to a patient while an employer shields who acted.",
+        description="For whoever gets the proof. 403 `shielded` to a patient while an employer shields somebody whom "
+        "it names.",
         responses={(200, "application/json"): OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, event_id: UUID) -> HttpResponse:
@@ -61,7 +62,7 @@ class Disclosure(APIView):
     @extend_schema(
         summary="The details of one event, and the salt with which the log committed to them",
         description="For whoever gets the proof: officers once they have had the case revealed (403 `reveal_first`), "
-        "patients while no employer shields who acted (403 `shielded`).",
+        "patients while no employer shields somebody whom entry or details name (403 `shielded`).",
         responses=DisclosureView,
     )
     def get(self, request: Request, event_id: UUID) -> Response:
