@@ -2,6 +2,7 @@
 
   python verify.py SOURCE --key KEY [--older CHECKPOINT] [--token-file FILE]    the whole log
   python verify.py proof FILE --key KEY --leaf LEAF [--disclosed FILE]          one event
+  python verify.py lines FILE --key KEY [--older CHECKPOINT]                    lines that an officer has taken out
 
 This one file is all: it needs Python 3.11 or newer and the package `cryptography`.
 
@@ -16,18 +17,26 @@ KEY           the log's verifier key, name+hash+base64. Get it by another way th
 --leaf        the event's entry, byte for byte.
 --disclosed   the event's details as they were given out: JSON with id, salt and detail, one object per line. An export
               has them in disclosed.jsonl, and they are checked with the rest.
+FILE          of `proof`, the proof of one event; of `lines`, what an officer was given: an export as CSV or JSON Lines,
+              or the answer to a request for access (JSON Lines).
 
-What is checked, in this order: the checkpoint's signature; each entry against the hash that the tree has of it, and
-that it is written in the one proper way; every tile against those below it; the root; the beginning of the log against
-your older checkpoint; that no event was sealed twice; the details against what the entries say of them. The first fault
-is named, and ends the check.
+What is checked of a whole log, in this order: the checkpoint's signature; each entry against the hash that the tree has
+of it, and that it is written in the one proper way; every tile against those below it; the root; the beginning of the
+log against your older checkpoint; that no event was sealed twice; the details against what the entries say of them. The
+first fault is named, and ends the check.
+
+What is checked of lines: the checkpoint's signature; each entry and its proof; that what is shown beside it is what it
+says; that none stands twice, and that the file did not break off. No file of lines can prove that the selection left
+nothing out, or that the log continues your older checkpoint: for both, check the whole log.
 """
 
 import argparse
+import csv
 import hashlib
 import http.client
 import ipaddress
 import json
+import os
 import re
 import sys
 import time
@@ -35,11 +44,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import reduce
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Protocol, TextIO
+from typing import Any, BinaryIO, NamedTuple, NoReturn, Protocol, TextIO
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -399,6 +409,116 @@ def disclosed(file: BinaryIO, name: str) -> dict[str, str]:
         if known != digest:
             raise Fault(DETAIL, f"Line {number} of {name} says something else of an event than a line before it.")
     return found
+
+
+# Lines that an officer has taken out.
+
+COLUMNS = (
+    *("number", "of", "index", "id", "time", "type", "user", "controller", "unit", "engagement", "role", "sign_in"),
+    *("subject", "room", "object", "purpose", "basis", "outcome", "reason", "request", "leaf", "proof", "checkpoint"),
+)
+"""Of CSV. `number` and `of`: which line of how many; those from `id` to `request` repeat what the entry says."""
+REPEATED, ACTORS = COLUMNS[3:-3], {"user": "id"} | {one: one for one in COLUMNS[7:12]}
+"""Columns that an entry has too; those that stand in its `actor`, with their names there."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What gets an apostrophe before it in CSV, lest a spreadsheet take it for a formula."""
+
+
+class Head(NamedTuple):
+    """The first line of JSON Lines: the checkpoint, and the size that is said of it."""
+
+    note: bytes
+    size: Any
+
+
+class Line(NamedTuple):
+    """`number`: which line of the file; `place`: the entry's number in the log; `shown`: what stands beside the entry,
+    by its column's name, as text."""
+
+    number: int
+    place: int
+    entry: bytes
+    proof: list[bytes]
+    note: bytes
+    shown: dict[str, str]
+
+
+def lines_of(file: BinaryIO) -> Iterator[Head | Line | None]:
+    """All of an export or of an answer to a request for access; a line bears the first line's checkpoint where it has
+    none of its own. None is a line whose entry is kept back. Raises Fault."""
+    start, number = file.read(1), 0
+    file.seek(0)
+    try:
+        for found in _json_lines(file) if start == b"{" else _csv_lines(file):
+            yield found
+            number += 1
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error):
+        row = f"row {number + 1} below the heading" if start != b"{" else f"line {number + 1}"
+        raise Fault(UNREADABLE, f"From {row} on the file is not as it was given out, or it broke off.") from None
+
+
+def _json_lines(file: BinaryIO) -> Iterator[Head | Line | None]:
+    head = json.loads(file.readline(LINE_LIMIT))
+    note, of, count = head["checkpoint"].encode(), head.get("lines"), 0
+    framed = of is None  # the answer to a request for access says at its end how many there are
+    yield Head(note, head["size"])
+    for number, text in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=2):
+        row = json.loads(text)
+        if framed and row.get("complete") is True:
+            of = int(row["lines"])
+            continue
+        count += 1
+        if row.get("kept_back") is True:
+            yield None
+            continue
+        if type(row["index"]) is not int:
+            raise ValueError
+        said = {name: row[name] for name in REPEATED if name in row}
+        said |= {name: row["who"][name] for name in ("user", "role") if "who" in row}
+        if "at" in row:
+            said["time"] = datetime.fromisoformat(row["at"]).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        proof = [decode64(one) for one in row["proof"]]
+        own = row["checkpoint"].encode() if "checkpoint" in row else note
+        yield Line(number, row["index"], row["leaf"].encode(), proof, own, _texts(said))
+    _counted(count, of)
+
+
+def _csv_lines(file: BinaryIO) -> Iterator[Line]:
+    rows = csv.reader((text.decode() for text in iter(lambda: file.readline(LINE_LIMIT), b"")), strict=True)
+    if tuple(next(rows, ())) != COLUMNS:
+        raise Fault(UNREADABLE, "This is no export: the first line is neither that of JSON Lines nor that of CSV.")
+    number, of, note = 0, "", b""
+    for cells in rows:
+        number += 1
+        row = dict(zip(COLUMNS, cells, strict=True))
+        of, note = of or row["of"], row["checkpoint"].encode() or note
+        if (row["number"], row["of"]) != (str(number), of):
+            raise Fault(MISMATCH, f"Line {row['number']!a:.20} of {row['of']!a:.20} stands where {number} should.")
+        proof = [bytes.fromhex(one) for one in row["proof"].split()]
+        shown = {name: row[name] for name in REPEATED}
+        yield Line(number, int(row["index"]), row["leaf"].encode(), proof, note, shown)
+    if not number:
+        raise Fault(UNREADABLE, "The file has no lines, so there is nothing to check.")
+    _counted(number, int(of))
+
+
+def _counted(count: int, of: int | None) -> None:
+    if of is None or count < of:
+        told = "" if of is None else f" of {of}"
+        raise Fault(UNREADABLE, f"The file broke off after {count}{told} lines. Those are in the log; get it again.")
+    if count > of:
+        raise Fault(MISMATCH, f"The file says that it has {of} lines, and has {count}.")
+
+
+def _texts(said: dict[str, Any]) -> dict[str, str]:
+    return {name: "" if value is None else str(value) for name, value in said.items()}
+
+
+def repeated(leaf: dict[str, Any]) -> dict[str, str]:
+    """What the columns of a line are to show of its entry."""
+    actor = leaf.get("actor")
+    actor = actor if isinstance(actor, dict) else {}
+    return _texts({name: actor.get(ACTORS[name]) if name in ACTORS else leaf.get(name) for name in REPEATED})
 
 
 # Where a log is read from.
@@ -784,6 +904,80 @@ def check_proof(proof: bytes, keys: Sequence[VerifierKey], leaf: bytes, details:
         say("The details match what was logged.")
 
 
+@dataclass
+class Lines:
+    """The check of lines, one after the other. Raises Fault."""
+
+    keys: Sequence[VerifierKey]
+    heads: dict[bytes, Checkpoint] = field(default_factory=dict)
+    """What each signed note says."""
+    roots: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    last: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """For each log, time and number of the entry that was met last; a file goes back in time."""
+    newest: str = "~"
+    count: int = 0
+
+    def head(self, note: bytes, what: str) -> Checkpoint:
+        if note not in self.heads:
+            found = self.heads[note] = _checkpoint(note, self.keys, what)
+            if self.roots.setdefault((found.origin, found.size), found.root) != found.root:
+                raise Fault(REWRITTEN, f"{what} has another root for {found.size} entries than one before it.")
+        return self.heads[note]
+
+    def begin(self, head: Head) -> None:
+        if (size := self.head(head.note, "The checkpoint").size) != head.size:
+            raise Fault(MISMATCH, f"The first line says another size than its checkpoint, which counts {size} entries.")
+
+    def add(self, line: Line) -> None:
+        name, head = f"Line {line.number}", self.head(line.note, f"The checkpoint of line {line.number}")
+        if not verify_inclusion(line.place, head.size, leaf_hash(line.entry), line.proof, head.root):
+            where = f"number {line.place} of the {head.size} in the log {head.origin}"
+            raise Fault(PROOF, f"{name}: its entry, as it stands, is not {where}.")
+        try:
+            says = repeated(parse_entry(line.entry))
+        except ValueError as error:
+            raise Fault(MISMATCH, f"{name}: entry {line.place} {error}.") from None
+        for column, shown in line.shown.items():
+            said = says[column]
+            if shown != said and not (said.startswith(FORMULA) and shown == f"'{said}"):
+                raise Fault(MISMATCH, f"{name} shows another {column} than its entry says.")
+        at = (says["time"], line.place)
+        if at[0] > self.newest or at >= self.last.get(head.origin, ("~", 0)):
+            raise Fault(MISMATCH, f"{name} stands twice, or not in its order.")
+        self.newest = at[0]
+        self.last[head.origin] = at
+        self.count += 1
+
+
+def check_lines(file: BinaryIO, keys: Sequence[VerifierKey], older_note: bytes | None) -> None:
+    """Check a file that an officer was given. Raises Fault."""
+    older = None if older_note is None else _checkpoint(older_note, keys, "Your older checkpoint", of_any_log=True)
+    check, kept_back, progress = Lines(keys), 0, Progress(os.fstat(file.fileno()).st_size, sys.stderr)
+    for found in lines_of(file):
+        match found:
+            case Head():
+                check.begin(found)
+            case Line():
+                check.add(found)
+            case None:
+                kept_back += 1
+        progress.at(file.tell())
+    same = older and check.roots.get((older.origin, older.size))
+    if older and same and same != older.root:
+        raise Fault(REWRITTEN, f"Your older checkpoint has another root for the same {older.size} entries.")
+    for head in check.heads.values():
+        say(f"The log {head.origin} had {head.size} entries under the root {b64encode(head.root).decode()}.")
+    say(f"Your key signed it. Lines checked: {check.count}. Each is in the log, and shows what it says there.")
+    if kept_back:
+        say(f"NOT CHECKED: {kept_back} lines are kept back. They have neither entry nor proof.")
+    say("Names and sentences, where there are any, are the server's words: entries have none.")
+    say("WHETHER THE SELECTION LEFT ANYTHING OUT CANNOT BE PROVED by a file of lines: only the whole log shows it.")
+    if older and same:
+        say("The lines were proved by the very checkpoint that you kept.")
+    elif older:
+        say("Whether the log continues your older checkpoint was not checked: the whole log shows it.")
+
+
 def say(text: str) -> None:
     """A line on standard output, whatever its encoding."""
     encoding = sys.stdout.encoding or "utf-8"
@@ -802,26 +996,39 @@ def _key(line: str) -> VerifierKey:
         raise argparse.ArgumentTypeError("this is not a verifier key, or it was mistyped") from None
 
 
-def _parser(proof: bool) -> _Parser:
+OPTIONS = {
+    "": ("SOURCE", "--older", "--token-file"),
+    "proof": ("FILE", "--leaf", "--disclosed"),
+    "lines": ("FILE", "--older"),
+}
+"""What is checked: what stands behind it on the command line."""
+
+
+def _parser(what: str) -> _Parser:
     statuses = "\n".join(f"  {status}  {meaning}" for status, meaning in STATUS.items())
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(description=__doc__, epilog=f"Exit status:\n{statuses}", formatter_class=raw, allow_abbrev=False)
-    parser.add_argument("source", metavar="FILE" if proof else "SOURCE")
+    source, *options = OPTIONS[what]
+    parser.add_argument("source", metavar=source)
     parser.add_argument("--key", metavar="KEY", required=True, action="append", type=_key)
-    for name in ("--leaf", "--disclosed") if proof else ("--older", "--token-file"):
+    for name in options:
         parser.add_argument(name, type=Path, required=name == "--leaf")
     return parser
 
 
 def run(arguments: Sequence[str]) -> int:
     """Check what the command line asks for. Returns an exit status; raises Fault and OSError."""
-    proof = arguments[0] == "proof" if arguments else False
-    asked = _parser(proof).parse_args(arguments[1:] if proof else arguments)
-    if proof:
+    what = arguments[0] if arguments and arguments[0] in OPTIONS else ""
+    asked = _parser(what).parse_args(arguments[1:] if what else arguments)
+    if what == "proof":
         details = _details(asked.disclosed) if asked.disclosed else {}
         check_proof(_contents(Path(asked.source)), asked.key, _contents(asked.leaf), details)
         return GOOD
     older = _contents(asked.older) if asked.older else None
+    if what == "lines":
+        with Path(asked.source).open("rb") as file:
+            check_lines(file, asked.key, older)
+        return GOOD
     if "://" in asked.source:
         token = _contents(asked.token_file).decode("latin-1").strip() if asked.token_file else ""
         return check_log(Server(asked.source, token), asked.key, older, {})

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import tempfile
 from base64 import b64decode
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -89,13 +92,25 @@ class ExportsTestCase(OfficersTestCase):
             assert verify.verify_inclusion(one["index"], checkpoint.size, leaf, proof, checkpoint.root), one
         return [json.loads(one["leaf"]) for one in found]
 
+    def told_alone(self, text: bytes, *origins: str) -> str:
+        """What `verify.py lines` says of a file that is good, with the keys of these logs."""
+        keys = [self.log.signer.named(one).verifier.line for one in origins or (ORIGIN,)]
+        said = io.StringIO()
+        with tempfile.NamedTemporaryFile() as file, redirect_stdout(said), redirect_stderr(io.StringIO()):
+            Path(file.name).write_bytes(text)
+            status = verify.main(["lines", file.name, *(word for key in keys for word in ("--key", key))])
+        assert status == 0, said.getvalue()
+        return said.getvalue()
+
 
 class Lines(ExportsTestCase):
     def test_each_line_is_proved(self) -> None:
         """Red when a proof is made for another size, or a leaf is not the exact text."""
         export = self.ordered()
         assert (export["state"], export["done"], export["kind"]) == ("ready", 0, "events")
-        found = self.checked(self.fetch(export))
+        text = self.fetch(export)
+        found = self.checked(text)
+        assert f"Lines checked: {len(found)}." in self.told_alone(text)
         assert len(found) == export["total"] >= 3
         assert {one["actor"]["id"] for one in found} == {str(self.user_id("sara"))}
         assert self.progress(export) == ("done", len(found), len(found))
@@ -125,8 +140,10 @@ class Lines(ExportsTestCase):
         self.sign_in("sara").ok("get", f"patients/{self.patient_id('trine')}")
         self.seal()
         export = self.ordered(format="csv")
-        rows = list(csv.DictReader(io.StringIO(self.fetch(export).decode())))
+        text = self.fetch(export)
+        rows = list(csv.DictReader(io.StringIO(text.decode())))
         assert list(rows[0]) == COLUMNS
+        assert f"Lines checked: {len(rows)}." in self.told_alone(text)
         assert [(one["number"], one["of"]) for one in rows] == [
             (str(number), str(len(rows))) for number in range(1, len(rows) + 1)
         ]
@@ -212,7 +229,10 @@ class Lines(ExportsTestCase):
         self.log.sequencer = Sequencer(self.log.store, [self.log.signer])
         self.person("sara").ok("get", self.room.path)
         self.seal()
-        head, *found = map(json.loads, self.fetch(self.ordered()).splitlines())
+        text = self.fetch(self.ordered())
+        head, *found = map(json.loads, text.splitlines())
+        assert f"The log {ORIGIN} had" in self.told_alone(text, ORIGIN, f"{ORIGIN}/2")
+        self.told_alone(self.fetch(self.ordered(format="csv")), ORIGIN, f"{ORIGIN}/2")
         old = [one for one in found if "checkpoint" in one]
         assert len(old) == before < len(found)
         keys = [self.log.signer.verifier, self.log.signer.named(f"{ORIGIN}/2").verifier]

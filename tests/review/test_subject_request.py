@@ -46,6 +46,7 @@ class Requests(SubjectTestCase):
         head, *found, last = (json.loads(line) for line in text.splitlines())
         assert {one["id"] for one in found} == listed
         assert last == {"complete": True, "lines": len(listed)}
+        assert f"Lines checked: {len(found)}." in self.told_alone(text)
         self.checked(b"\n".join(json.dumps(one).encode() for one in ({**head, "lines": len(found)}, *found)))
         own = {one["id"]: one["who"] for one in self.person("trine").ok("get", "me/access-log?limit=200")["results"]}
         assert all(one["who"] == own[one["id"]] for one in found)
@@ -68,7 +69,9 @@ class Requests(SubjectTestCase):
         said = {"user": str(self.user_id("sara")), "reason": "Konkrete trusler.", "decided_on": "2026-01-15"}
         code = self.person("ola").ok("post", "review/shields", said)["code"]
         self.seal()
-        text = b"".join(self.ask()).decode()
+        answer = b"".join(self.ask())
+        text = answer.decode()
+        assert "lines are kept back" in self.told_alone(answer)
         found = [json.loads(line) for line in text.splitlines()][1:-1]
         hers = [one for one in found if one["who"]["code"] == code]
         assert len(hers) >= 3
