@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from server.audit.actions import COLUMNS
 from server.operate.story import play
 from tests.support.served import ROOT, environment, manage, once, serve
 from tools.servers import PrivatePostgres
@@ -30,16 +31,16 @@ TREE = ("audit_tree", "audit_leaf", "audit_node", "audit_checkpoint", "audit_ver
 SERVER = {
     "django_migrations": READS,
     "common_idempotencyrecord": {*CHANGES, "DELETE"},
-    "audit_auditevent": ADDS,
-    "audit_pending": ADDS,
+    "audit_auditevent": READS,
+    "audit_pending": READS,
     "audit_head": READS,
     **dict.fromkeys(TREE, READS),
     **dict.fromkeys(SEALED, ADDS),
 }
 SEQUENCER = {
     "django_migrations": READS,
-    "audit_auditevent": ADDS,
-    "audit_pending": {*ADDS, "DELETE"},
+    "audit_auditevent": READS,
+    "audit_pending": {*READS, "DELETE"},
     "audit_head": CHANGES,
     **dict.fromkeys(TREE, ADDS),
 }
@@ -55,6 +56,8 @@ ONCE = {
     "samsnakk_sequencer": {("audit_checkpoint", "note")},
 }
 """What may be written although the table as a whole may not be changed."""
+EVENT = {("audit_auditevent", column) for column in COLUMNS}
+"""What may be stated of a new event: not its time, which is the database's."""
 
 
 class Deployed(NamedTuple):
@@ -110,22 +113,28 @@ def test_each_role_has_the_rights_that_are_listed_and_no_other(deployed: Deploye
             found = {right for (right,) in superuser.execute(rights, ["samsnakk_sequencer", table])}
             assert found == SEQUENCER.get(table, set()), table
         for role, columns in ONCE.items():
-            found = set(
-                superuser.execute(
-                    "SELECT table_name::text, column_name::text FROM information_schema.column_privileges c "
-                    "WHERE grantee = %(role)s AND privilege_type = 'UPDATE' AND NOT EXISTS (SELECT "
-                    "FROM information_schema.table_privileges t WHERE t.grantee = %(role)s "
-                    "AND t.table_name = c.table_name AND t.privilege_type = 'UPDATE')",
-                    {"role": role},
+            for right, expected in (("UPDATE", columns), ("INSERT", EVENT)):
+                found = set(
+                    superuser.execute(
+                        "SELECT table_name::text, column_name::text FROM information_schema.column_privileges c "
+                        "WHERE grantee = %(role)s AND privilege_type = %(right)s AND NOT EXISTS (SELECT "
+                        "FROM information_schema.table_privileges t WHERE t.grantee = %(role)s "
+                        "AND t.table_name = c.table_name AND t.privilege_type = %(right)s)",
+                        {"role": role, "right": right},
+                    )
                 )
-            )
-            assert found == columns
+                assert found == expected, (role, right)
         owners = superuser.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
         assert owners == [("samsnakk_owner",)]
         silenced = superuser.execute(
             "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'A'"
         ).fetchall()
         assert silenced == []
+        called = superuser.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'samsnakk_s%' "
+            "AND has_function_privilege(rolname, 'samsnakk_await_sealing()', 'EXECUTE')"
+        ).fetchall()
+        assert called == [], "it runs with its owner's rights"
 
 
 def refused(connection: psycopg.Connection, *statements: str) -> None:
@@ -160,6 +169,9 @@ EVERYBODY = (
 )
 
 
+STATED = "INSERT INTO audit_auditevent (id, at) VALUES (gen_random_uuid(), '1999-01-01Z')"
+
+
 def test_the_server_changes_nothing_that_is_guarded(deployed: Deployed) -> None:
     with deployed.connect("samsnakk_server") as connection:
         for table in GUARDED:
@@ -169,6 +181,8 @@ def test_the_server_changes_nothing_that_is_guarded(deployed: Deployed) -> None:
         refused(connection, *EVERYBODY, "DELETE FROM audit_pending", "UPDATE audit_pending SET since = now()")
         refused(
             connection,
+            STATED,
+            "INSERT INTO audit_pending (event_id) VALUES (gen_random_uuid())",
             "INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')",
             "INSERT INTO audit_checkpoint VALUES (0, '', now(), 'forged')",
             "UPDATE audit_checkpoint SET note = 'forged'",
@@ -177,6 +191,13 @@ def test_the_server_changes_nothing_that_is_guarded(deployed: Deployed) -> None:
             "UPDATE consent_statutoryground SET document = ''",
             "INSERT INTO django_migrations (app, name, applied) VALUES ('audit', '9999', now())",
         )
+
+
+def test_lines_are_made_anew_by_the_owner_alone(deployed: Deployed) -> None:
+    """Red when the server may delete lines, or is told that the database does not answer."""
+    for role, code, said in (("samsnakk_server", 2, "samsnakk_owner"), ("samsnakk_owner", 0, "Done: ")):
+        ended = manage("review", "rebuild", env=deployed.environment(role))
+        assert (ended.returncode, said in ended.stdout + ended.stderr) == (code, True), ended
 
 
 def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) -> None:
@@ -188,6 +209,8 @@ def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) 
             refused(connection, f"SELECT 1 FROM {table}", f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}")
         refused(
             connection,
+            STATED,
+            "INSERT INTO audit_pending (event_id) VALUES (gen_random_uuid())",
             "SELECT 1 FROM vault_datakey",
             "SELECT 1 FROM people_session",
             "UPDATE audit_auditevent SET leaf = ''",
@@ -199,6 +222,32 @@ def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) 
             "DELETE FROM audit_head",
             "UPDATE audit_pending SET since = now()",
         )
+        assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("15s",)
+
+
+def test_a_row_that_the_server_adds_waits_to_be_sealed(deployed: Deployed) -> None:
+    """The trigger writes with its owner's rights, and finds the one table of that name."""
+    names = ", ".join(COLUMNS)
+    with deployed.connect("samsnakk_server") as connection:
+        for path in ("public", "pg_catalog", "pg_temp, public"):
+            with connection.transaction(force_rollback=True):
+                connection.execute(f"SET LOCAL search_path = {path}")
+                connection.execute(
+                    f"INSERT INTO public.audit_auditevent ({names}) SELECT "
+                    + ", ".join(VALUES.get(column, "''") for column in COLUMNS)
+                )
+                waiting = "SELECT count(*) FROM public.audit_pending JOIN public.audit_auditevent ON event_id = id"
+                assert connection.execute(waiting + " WHERE leaf = '{}'").fetchone() == (1,)
+
+
+VALUES = {
+    **dict.fromkeys([name for name in COLUMNS if name.endswith("_id") and name != "request_id"], "NULL"),
+    "id": "gen_random_uuid()",
+    "record_ids": "'[]'",
+    "sealed_hash": "NULL",
+    "detail_sealed": "NULL",
+    "leaf": "'{}'",
+}
 
 
 def sequencer(deployed: Deployed) -> dict[str, str]:

@@ -15,7 +15,13 @@ from server.review import retention
 from server.review.lines import rebuild, standing
 
 UNUSABLE = 2
-"""Exit code: the database does not answer."""
+"""Exit code: the database does not answer, or not to this role."""
+DENIED = "42501"
+"""PostgreSQL's insufficient_privilege."""
+AS_OWNER = (
+    "this role may not do it, and nothing was changed: lines are deleted and made anew, and the server's role may not "
+    "delete. Run it with a DATABASE_URL of the role that owns the tables (samsnakk_owner)"
+)
 TOLD_EVERY = 50_000
 """Leaves between two lines on the terminal."""
 
@@ -37,7 +43,9 @@ class Command(BaseCommand):
             {"status": self._status, "rebuild": self._rebuild, "retention": self._retention}[options["verb"]]()
         except retention.Unusable as fault:
             raise CommandError(str(fault), returncode=UNUSABLE) from None
-        except DatabaseError:
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", "") == DENIED:
+                raise CommandError(AS_OWNER, returncode=UNUSABLE) from None
             raise CommandError("the database does not answer", returncode=UNUSABLE) from None
 
     def _status(self) -> None:
