@@ -4,6 +4,8 @@
 --   samsnakk_server     is who the server is: reads, adds and changes what is not guarded; deletes answers kept for retries
 --   samsnakk_sequencer  seals the log: reads its events, takes them off the list of those that wait, adds to the tree
 --
+-- Of an event either states all but its time: the database writes that, and that the event waits to be sealed.
+--
 -- The server and the sequencer own nothing and can make nothing, so they can neither change what is guarded nor switch a
 -- guard off. The server cannot say that an event is sealed; the sequencer sees no content.
 --
@@ -36,6 +38,8 @@ BEGIN
     RAISE EXCEPTION '%', here
       USING HINT = 'Whoever owns a table can switch its guards off: make it samsnakk_owner''s, or revoke the membership.';
   END LOOP;
+  -- Whoever hangs between two statements lets go of the head's lock, so that another may seal.
+  ALTER ROLE samsnakk_sequencer SET idle_in_transaction_session_timeout = '15s';
   -- A temporary table comes before a table of the same name, and PUBLIC may make them.
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, samsnakk_server, samsnakk_sequencer', current_database());
 END
@@ -53,6 +57,9 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO samsnakk_server;
 DO $$
 DECLARE
   here record;
+  -- What server/audit/actions.py writes, and so not "at": its default is the time.
+  event constant text := 'id, type, actor_id, unit_id, controller_id, engagement_id, role, sign_in, subject_id, room_id, '
+    'object_id, purpose, basis, outcome, reason, record_ids, request_id, sealed_hash, detail_sealed, leaf';
 BEGIN
   -- What the guards refuse, the server has no right to either: of a guarded table, it writes the columns that are written once.
   FOR here IN
@@ -72,8 +79,8 @@ BEGIN
     SELECT * FROM (VALUES
       ('django_migrations',        'SELECT',                         'SELECT'),
       ('common_idempotencyrecord', 'SELECT, INSERT, UPDATE, DELETE', ''),
-      ('audit_auditevent',         'SELECT, INSERT',                 'SELECT, INSERT'),  -- that a restored log was adopted
-      ('audit_pending',            'SELECT, INSERT',                 'SELECT, INSERT, DELETE'),  -- INSERT: the trigger's
+      ('audit_auditevent', 'SELECT, INSERT (' || event || ')', 'SELECT, INSERT (' || event || ')'),  -- audit.adopted
+      ('audit_pending',            'SELECT',                         'SELECT, DELETE'),  -- the trigger inserts
       ('audit_head',               'SELECT',                         'SELECT, INSERT, UPDATE'),
       ('audit_tree',               'SELECT',                         'SELECT, INSERT'),
       ('audit_leaf',               'SELECT',                         'SELECT, INSERT'),

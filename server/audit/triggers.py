@@ -1,4 +1,7 @@
-"""What the database itself does for the log: each event that is written waits to be sealed, whoever wrote it."""
+"""What the database itself does for the log: each event that is written waits to be sealed, whoever wrote it.
+
+On PostgreSQL it does so with the owner's rights: nobody who writes events may say what waits and what does not.
+"""
 
 from typing import Any
 
@@ -11,8 +14,10 @@ SQLITE = (
     'BEGIN INSERT INTO "audit_pending" (event_id) VALUES (NEW.id); END',
 )
 POSTGRESQL = (
-    "CREATE FUNCTION samsnakk_await_sealing() RETURNS trigger LANGUAGE plpgsql AS $$ "
-    "BEGIN INSERT INTO audit_pending (event_id) SELECT id FROM fresh; RETURN NULL; END $$",
+    "CREATE FUNCTION samsnakk_await_sealing() RETURNS trigger LANGUAGE plpgsql "
+    "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$ "
+    "BEGIN INSERT INTO public.audit_pending (event_id) SELECT id FROM fresh; RETURN NULL; END $$",
+    "REVOKE ALL ON FUNCTION samsnakk_await_sealing() FROM PUBLIC",
     'CREATE TRIGGER "audit_auditevent_hand_on" AFTER INSERT ON "audit_auditevent" '
     "REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION samsnakk_await_sealing()",
     'ALTER TABLE "audit_auditevent" ENABLE ALWAYS TRIGGER "audit_auditevent_hand_on"',
