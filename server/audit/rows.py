@@ -8,14 +8,27 @@ from uuid import UUID
 
 from django.db import connection
 
+from server.audit.models import AuditEvent
+from server.audit.tiles import LONGEST_ENTRY
+from server.audit.verify import commitment, parse_entry
 from server.common.clock import now_sql
-from server.common.sql import uuid_in, uuid_out
+from server.common.sql import rfc3339_sql, uuid_in, uuid_out
 
-CLAIM = (
-    "SELECT p.event_id, (SELECT e.leaf FROM audit_auditevent e WHERE e.id = p.event_id) "
-    "FROM (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT %s) p ORDER BY p.event_id"
-)
-"""No join: with many waiting, PostgreSQL would merge them with the whole log, from its first event on."""
+PAGE = {
+    "postgresql": """
+        SELECT p.event_id, e.leaf, e.at, EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = p.event_id)
+        FROM (SELECT event_id FROM audit_pending WHERE event_id > %s ORDER BY event_id LIMIT %s) p
+        LEFT JOIN LATERAL (
+          SELECT leaf, {time} AS at FROM audit_auditevent e WHERE e.id = p.event_id OFFSET 0
+        ) e ON true ORDER BY p.event_id
+    """,
+    "sqlite": """
+        SELECT p.event_id, e.leaf, {time}, EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = p.event_id)
+        FROM (SELECT event_id FROM audit_pending WHERE event_id > %s ORDER BY event_id LIMIT %s) p
+        LEFT JOIN audit_auditevent e ON e.id = p.event_id ORDER BY p.event_id
+    """,
+}
+"""`OFFSET 0`: PostgreSQL would else merge what waits with the whole log, from its first event on."""
 LOST = (
     "SELECT count(*) FROM audit_auditevent e WHERE e.at > {since} AND e.at < {settled} "
     "AND NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = e.id) "
@@ -25,12 +38,46 @@ SETTLED_S = 30.0
 """An event whose transaction may still be open is not missed yet."""
 
 
-def claim(limit: int) -> list[tuple[UUID, str]]:
-    """Pending events and their leaves, in the order of their ids, which is nearly that of time. One whose event is gone
-    is left there, for the alarm."""
+def claim(limit: int) -> tuple[list[tuple[UUID, str]], int]:
+    """Pending events and their leaves, in the order of their ids, which is nearly that of time; and how many rows stand
+    there that cannot be sealed: they stay, and are passed over, so that nobody can hold up the others by them."""
+    found: list[tuple[UUID, str]] = []
+    strange, after = 0, UUID(int=0)
+    statement = PAGE[connection.vendor].format(time=rfc3339_sql("e.at"))
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [limit])
-        return [(uuid_out(event), leaf) for event, leaf in cursor.fetchall() if leaf is not None]
+        while len(found) < limit:
+            cursor.execute(statement, [uuid_in(after), limit])
+            rows = [(uuid_out(event), *rest) for event, *rest in cursor.fetchall()]
+            good = [(event, leaf) for event, leaf, at, sealed in rows if not sealed and said_by(event, leaf, at)]
+            found += good
+            strange += len(rows) - len(good)
+            if len(rows) < limit:
+                break
+            after = rows[-1][0]
+    return found[:limit], strange
+
+
+def said_by(event: UUID, leaf: str | None, at: str) -> bool:
+    """Whether this is a leaf of ours, of this event and this moment: what anybody else wrote there is not sealed."""
+    try:
+        if leaf is None or f'"time":"{at}"' not in leaf:
+            return False
+        entry = leaf.encode()
+        return len(entry) <= LONGEST_ENTRY and commitment(entry)[0] == str(event)
+    except ValueError:
+        return False
+
+
+def texts(events: Sequence[UUID]) -> list[str]:
+    """The leaves of these events, in this order; fewer when some are not there."""
+    said = dict(AuditEvent.objects.filter(id__in=events).values_list("id", "leaf"))
+    return [said[event] for event in events if event in said]
+
+
+def follows(leaf: str) -> str | None:
+    """The checkpoint that an adoption's leaf names. Raises ValueError for what is no leaf."""
+    named = parse_entry(leaf.encode()).get("follows")
+    return named if isinstance(named, str) else None
 
 
 def insert_leaves(rows: Sequence[tuple[int, UUID, bytes]]) -> None:

@@ -1,13 +1,16 @@
 """Sealing the log: pending events get consecutive places in a tree, and the tree a signed checkpoint (law 8).
 
-One step at a time holds the head's lock, so there is one sequencer, however many try. The order of the four writes is
-what makes it safe to kill at any moment:
+One step at a time holds the head's lock, so there is one sequencer, however many try: a row's lock, for which a role
+needs the right to write, so that nobody else can keep it. The order of the four writes is what makes it safe to kill at
+any moment:
 
 1. `next` (unsigned root and the ordered events) goes to the store, on disk, while the transaction is open.
    Killed before: nothing has happened. Killed after: the database still equals `current`, and `next` is dropped.
 2. The transaction commits.
-   Killed after: the database equals `next`, and the start finishes from 3. No other root of this size can be signed:
-   a swap of the store by anybody who has not seen `next` fails, and a checkpoint's size is a primary key.
+   Killed after: the database equals `next`, and the start finishes from 3, once the events that `next` names, put
+   behind the tree that `current` signs, give its root: whoever can write both may add to the log, and not rewrite it.
+   No other root of this size can be signed: a swap of the store by anybody who has not seen `next` fails, and a
+   checkpoint's size is a primary key.
 3. The root is signed; the signed note replaces `current` in the store, on disk, and `next` goes.
    Killed after: the database equals `current`, but the note is not in it yet; the start writes it.
 4. Only now is the note published, by being written to the checkpoint's row.
@@ -21,6 +24,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -29,7 +33,7 @@ from server.audit.merkle import Range
 from server.audit.models import Checkpoint, Head, Tree, VerifierKey, position
 from server.audit.note import Signer, sign_note
 from server.audit.reading import Missing, place, reader
-from server.audit.rows import claim, insert_leaves, insert_nodes, take_off
+from server.audit.rows import claim, follows, insert_leaves, insert_nodes, take_off, texts
 from server.audit.store import State, Store, StoreMoved
 from server.audit.verify import BadNote, leaf_hash, open_checkpoint
 from server.audit.verify import Checkpoint as Said
@@ -80,6 +84,10 @@ class Next:
         )
 
 
+class Elsewhere(Exception):
+    """Somebody else is at work."""
+
+
 def reached(point: str) -> None:
     """A named point between two writes. Does nothing; proofs end the process here."""
 
@@ -95,6 +103,8 @@ class Sequencer:
         self._believed: tuple[str, Said] | None = None
         self._shown = ""
         self._announced = False
+        self.strange = 0
+        """How many pending rows the last step could not seal: without an event, sealed already, or not of our form."""
 
     def step(self) -> int:
         """Seal one batch; returns how many events that were, 0 when there was nothing or somebody else is at work.
@@ -104,25 +114,22 @@ class Sequencer:
         if not self._announced:
             self._announce()
         try:
-            with transaction.atomic():
-                if not alone():
-                    return 0
-                head, known = self._settled()
-                waiting = claim(self.batch)
+            with transaction.atomic(durable=True):
+                head, known = self._settled(locked_head())
+                waiting, self.strange = claim(self.batch)
                 if not waiting:
                     return 0
                 coming = self.extend(head, waiting, known)
             reached("committed")
             self.finish(coming.tree, coming.said)
-        except StoreMoved:
-            return 0  # another sequencer took over from here, and finishes what we began
+        except (Elsewhere, StoreMoved):
+            return 0  # another sequencer is at work, or took over from here and finishes what we began
         return len(coming.events)
 
     def settle(self) -> None:
         """Finish what a sequencer that was killed has left behind. Raises as `step` does."""
-        with suppress(StoreMoved), transaction.atomic():
-            if alone():
-                self._settled()
+        with suppress(Elsewhere, StoreMoved), transaction.atomic(durable=True):
+            self._settled(locked_head())
 
     def extend(self, head: Head, waiting: Sequence[tuple[UUID, str]], known: State) -> Next:
         """In the caller's transaction: give the events places after the head, having told the store first.
@@ -161,10 +168,9 @@ class Sequencer:
             self._shown = note
         reached("published")
 
-    def _settled(self) -> tuple[Head, State]:
+    def _settled(self, head: Head | None) -> tuple[Head, State]:
         """The locked head and the store, after making sure that they tell the same story."""
         state = self.store.read()
-        head = Head.objects.select_for_update(of=("self",)).select_related("tree").filter(id=1).first()
         if head is None:
             if state.current is not None:
                 raise Stopped("rolled_back")
@@ -172,25 +178,48 @@ class Sequencer:
                 self.store.swap(state, State())
             return self._begun(), State()
         stands = (head.tree.origin, head.size, bytes(head.root))
-        if state.next is not None and _of(state.next) == stands:
-            self._after_commit(head)
-            state = self.store.read()
-        elif state.current is None:
-            if head.size:
-                raise Stopped("no_memory")
-        else:
-            current = self._opened(state.current)
-            if (current.origin, current.size, current.root) != stands:
-                raise Stopped("rolled_back")
+        current = self._opened(state.current) if state.current is not None else None
+        if current is not None and (current.origin, current.size, current.root) == stands:
             if state.current != self._shown:
-                publish(head.tree_id, current.size, state.current)
+                publish(head.tree_id, head.size, str(state.current))
+        elif state.next is not None and _of(state.next) == stands:
+            self._follows(current, state, head)
+            self.finish(head.tree_id, Said(*stands))
+            state = self.store.read()
+        elif current is not None:
+            raise Stopped("rolled_back")
+        elif head.size:
+            raise Stopped("no_memory")
         settled = state._replace(next=None)
         if state != settled:
             self.store.swap(state, settled)
         return head, settled
 
-    def _after_commit(self, head: Head) -> None:
-        self.finish(head.tree_id, Said(head.tree.origin, head.size, bytes(head.root)))
+    def _follows(self, before: Said | None, state: State, head: Head) -> None:
+        """Make sure that the committed head is what `current` signs, with the events of `next` behind it: `next` itself
+        bears no signature. An adopted tree begins with the one event that names `current`. Raises Stopped."""
+        events = _events(state.next or "")
+        entries = texts(events)
+        if before is not None and before.origin == head.tree.origin:
+            growing = self._range_at(head.tree_id, before.size)
+            if growing.root() != before.root:
+                raise Stopped("rolled_back")
+        else:
+            growing = Range()
+            if before is not None and [follows(text) for text in entries] != [state.current]:
+                raise Stopped("rolled_back")
+        for text in entries:
+            for _ in growing.append(leaf_hash(text.encode())):
+                pass
+        if (growing.size, growing.root()) != (head.size, bytes(head.root)):
+            raise Stopped("head_damaged")
+
+    @staticmethod
+    def _range_at(tree: int, size: int) -> Range:
+        try:
+            return Range.at(size, reader(tree))
+        except Missing:
+            raise Stopped("head_damaged") from None
 
     def _expecting(self, said: Said) -> State:
         """The store as it must be for `said` to become current: with exactly this as `next`."""
@@ -215,10 +244,7 @@ class Sequencer:
         root = bytes(head.root)
         if self._range is not None and self._range[0] == head.tree_id and self._range[1].root() == root:
             return self._range[1].copy()
-        try:
-            found = Range.at(head.size, reader(head.tree_id))
-        except Missing:
-            raise Stopped("head_damaged") from None
+        found = self._range_at(head.tree_id, head.size)
         if found.root() != root:
             raise Stopped("head_damaged")
         return found
@@ -250,14 +276,40 @@ def publish(tree: int, size: int, note: str) -> None:
 
 
 def _of(text: str) -> tuple[str, int, bytes]:
-    said = json.loads(text)
+    said = _read(text)
     return said["origin"], said["size"], bytes.fromhex(said["root"])
 
 
-def alone() -> bool:
-    """Whether this transaction may sequence; SQLite's IMMEDIATE transactions exclude each other anyhow."""
+def _events(text: str) -> list[UUID]:
+    return [UUID(event) for event in _read(text)["events"]]
+
+
+def _read(text: str) -> dict[str, Any]:
+    """What `Next.text` wrote. Raises Stopped for anything else."""
+    try:
+        said = json.loads(text)
+        return {
+            "origin": str(said["origin"]),
+            "size": int(said["size"]),
+            "root": bytes.fromhex(said["root"]).hex(),
+            "events": [str(UUID(event)) for event in said["events"]],
+        }
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Stopped("memory_forged") from None
+
+
+def locked_head() -> Head | None:
+    """The head, locked until the transaction ends; None where nothing was ever sealed. Raises Elsewhere."""
+    found = Head.objects.select_for_update(of=("self",), skip_locked=True).select_related("tree").first()
+    if found is None and (Head.objects.exists() or not _first()):
+        raise Elsewhere
+    return found
+
+
+def _first() -> bool:
+    """Whether this transaction may begin the log: there is no row to lock yet."""
     if connection.vendor == "sqlite":
-        return True
+        return True  # IMMEDIATE transactions exclude each other
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         return bool(cursor.fetchone()[0])

@@ -3,14 +3,15 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
-from server.audit import reading, sequencer
+from server.audit import reading, sequencer, worker
 from server.audit.actions import record
 from server.audit.adoption import NothingToAdopt, adopt
 from server.audit.entry import SYSTEM, Entry
@@ -215,6 +216,111 @@ class Sealing(TownTransactionTestCase):
         self.act()
         with pytest.raises(Stopped, match="not signed by a key"):
             self.fresh().step()
+
+    def test_a_forged_next_gets_no_signature(self) -> None:
+        """Whoever can write database and store has no key, and must not get the sequencer to use it. Mutation: finish
+        what equals `next` without holding it against `current`."""
+        self.act(3)
+        self.sequencer.step()
+        state, head = self.store.read(), Head.objects.get()
+        with database.unguarded():
+            victim = AuditEvent.objects.latest("id")
+            victim.leaf = victim.leaf.replace("x.done", "x.none")
+            victim.save(update_fields=["leaf"])
+            Leaf.objects.filter(event_id=victim.id).update(hash=leaf_hash(victim.leaf.encode()))
+            root = root_of(bytes(one) for one in Leaf.objects.order_by("position").values_list("hash", flat=True))
+            Head.objects.update(root=root)
+            Checkpoint.objects.filter(position=reading.position(1, head.size)).update(root=root, note="")
+        forged = sequencer.Next(1, sequencer.Said("log.example", head.size, root), []).text()
+        self.store.swap(state, state._replace(next=forged))
+        with pytest.raises(Stopped):
+            self.fresh().settle()
+        assert self.store.read().current == state.current
+
+    def test_a_next_that_is_none_is_dropped_or_refused(self) -> None:
+        for text in ("", "{", "[]", '{"size": 1}', '{"origin": 1, "size": 1, "root": "x", "events": []}'):
+            state = self.store.read()
+            self.store.swap(state, state._replace(next=text))
+            self.fresh().settle()  # the database is as `current` says: what was to follow does not matter
+            assert self.store.read() == state
+            with pytest.raises(Stopped, match="not signed"):
+                sequencer._of(text)
+
+    def test_what_somebody_put_among_the_waiting_holds_nobody_up(self) -> None:
+        """Rows without an event, of events that are sealed, and leaves that are not ours, before all others."""
+        sealed = Leaf.objects.values_list("event_id", flat=True)[0]
+        with database.unguarded():
+            Pending.objects.bulk_create(Pending(event_id=UUID(int=number)) for number in range(1, 8))
+            Pending.objects.create(event_id=sealed)
+        for number, leaf in enumerate(('{"v":1}', "no json", '{"v":1,"v":1}', "x" * 70_000), start=100):
+            with suppress(IntegrityError), transaction.atomic():  # the database refuses what is too long
+                AuditEvent.objects.create(id=UUID(int=number), type="x.forged", outcome="success", leaf=leaf)
+        events = self.act(9)
+        mine = self.fresh(batch=3)
+        assert [mine.step() for _ in range(4)] == [3, 3, 3, 0]
+        assert all(reading.position_of(event) is not None for event in events)
+        assert mine.strange >= 11
+        assert Pending.objects.count() == mine.strange
+
+    def test_a_leaf_of_another_time_is_not_sealed(self) -> None:
+        with transaction.atomic():
+            event = record(Entry(type="x.done", actor=SYSTEM))
+            leaf = AuditEvent.objects.get(id=event).leaf
+        with database.unguarded():
+            AuditEvent.objects.filter(id=event).update(leaf=leaf.replace('"time":"20', '"time":"19'))
+        assert self.sequencer.step() == 0
+        assert self.sequencer.strange == 1
+
+    def test_adopting_finishes_first_what_was_committed(self) -> None:
+        """Else those events would be sealed under no signature, for ever."""
+        self.act(3)
+
+        def die(here: str) -> None:
+            if here == "committed":
+                raise Killed
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sequencer, "reached", die)
+            doomed = self.fresh()
+            with pytest.raises(Killed):
+                doomed.step()
+        size = Leaf.objects.count()
+        adopted = adopt(store=self.store, signers=[self.signer], reason="moved")
+        old = reading.latest(1)
+        assert old is not None
+        assert old.size == size
+        assert Tree.objects.get(number=adopted.tree).follows == old.note
+
+    def test_a_memory_that_nobody_signed_is_not_adopted(self) -> None:
+        known = self.store.read().current
+        assert known
+        for text in ("garbage", "log.example/41\n3\nAAAA\n\n— log.example/41 AAAA\n"):
+            self.store.swap(self.store.read(), State(current=text))
+            adopted = adopt(store=self.store, signers=[self.signer], reason="lost")
+            assert Tree.objects.get(number=adopted.tree).follows == known
+            assert adopted.tree == Tree.objects.count()
+            published = reading.latest()
+            assert published
+            known = published.note
+
+    def test_what_was_signed_and_not_published_is(self) -> None:
+        """The loop sees it without a further act. Mutation: settle only once per process."""
+        self.act()
+        self.monkeypatch.setattr(worker, "store", lambda: self.store)
+        self.monkeypatch.setattr(worker, "sequencer", lambda: self.sequencer)
+        self.monkeypatch.setattr(worker, "standing", worker._Standing())
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sequencer, "publish", lambda *_: None)
+            worker.tick()
+        self.sequencer._shown = ""
+        assert worker.tick() == 0
+        self.holds()
+
+    def test_it_is_the_outermost_transaction(self) -> None:
+        """A step that could be rolled back from outside would leave the store ahead for good."""
+        mine = self.fresh()
+        with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+            mine.step()
 
     def test_adopting_needs_something_to_adopt(self) -> None:
         database.restore()
