@@ -15,19 +15,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from server.audit.access import open_published, open_tile
+from server.audit.access import open_published, open_tile, published
 from server.audit.models import Tree, VerifierKey
-from server.audit.reading import hashes, latest
+from server.audit.reading import hashes
 from server.common.errors import NotFound
 from server.common.files import AsItIs, unless_known
 
 TEXT = "text/plain; charset=utf-8"
-NEWEST = "public, max-age=1"
-"""A new checkpoint is signed within a second of the act."""
+A_MINUTE = "public, max-age=60"
+"""A new checkpoint is public every ten minutes; after an adoption another tree's tiles stand under the same address."""
 FOR_EVER = "public, max-age=31536000, immutable"
 A_WHILE = "public, max-age=300"
-UNTIL_ADOPTED = "public, max-age=60"
-"""After an adoption another tree's tiles stand under the same address."""
 
 
 def in_tree(*names: OpenApiParameter) -> list[OpenApiParameter]:
@@ -48,15 +46,20 @@ class Open(APIView):
     content_negotiation_class = AsItIs
 
 
-class NewestCheckpoint(Open):
-    @extend_schema(summary="The newest signed checkpoint of the log", auth=[], responses={(200, "text/plain"): str})
+class PublicCheckpoint(Open):
+    @extend_schema(
+        summary="The log's signed checkpoint of the last full ten minutes",
+        description="So that nobody can tell from it what is being done at the moment.",
+        auth=[],
+        responses={(200, "text/plain"): str},
+    )
     def get(self, request: Request) -> HttpResponseBase:
         return _checkpoint(request, None)
 
 
 class TreeCheckpoint(Open):
     @extend_schema(
-        summary="The last signed checkpoint of one tree",
+        summary="The last public checkpoint of one tree",
         auth=[],
         parameters=in_tree(),
         responses={(200, "text/plain"): str},
@@ -65,9 +68,9 @@ class TreeCheckpoint(Open):
         return _checkpoint(request, tree)
 
 
-class NewestTile(Open):
+class PublicTile(Open):
     @extend_schema(
-        summary="Hashes of the newest tree",
+        summary="Hashes of the newest tree, up to its public checkpoint",
         auth=[],
         parameters=[LEVEL, REST],
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
@@ -78,7 +81,7 @@ class NewestTile(Open):
 
 class TreeTile(Open):
     @extend_schema(
-        summary="Hashes of one tree",
+        summary="Hashes of one tree, up to its public checkpoint",
         auth=[],
         parameters=in_tree(LEVEL, REST),
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
@@ -104,7 +107,7 @@ class Keys(Open):
 class TreeView(serializers.Serializer[Any]):
     tree = serializers.IntegerField()
     origin = serializers.CharField()
-    size = serializers.IntegerField(help_text="Entries at its newest published checkpoint.")
+    size = serializers.IntegerField(help_text="Entries at its public checkpoint.")
     begun_at = serializers.DateTimeField()
     follows = serializers.CharField(allow_blank=True, help_text="The signed checkpoint that it says it continues.")
 
@@ -124,30 +127,30 @@ class Trees(APIView):
         responses=TreeList,
     )
     def get(self, request: Request) -> Response:
-        trees = [(tree, latest(tree.number)) for tree in Tree.objects.order_by("number")]
+        trees = [(tree, published(tree.number)) for tree in Tree.objects.order_by("number")]
         found = [
             {
                 "tree": tree.number,
                 "origin": tree.origin,
-                "size": newest.size,
+                "size": public.size,
                 "begun_at": tree.begun_at,
                 "follows": tree.follows,
             }
-            for tree, newest in trees
-            if newest is not None
+            for tree, public in trees
+            if public is not None
         ]
         return Response({"results": TreeView(found, many=True).data}, headers={"Cache-Control": A_WHILE})
 
 
 def _checkpoint(request: Request, tree: int | None) -> HttpResponseBase:
-    return unless_known(request, open_published(tree).note.encode(), content_type=TEXT, cache=NEWEST)
+    return unless_known(request, open_published(tree).note.encode(), content_type=TEXT, cache=A_MINUTE)
 
 
 def _tile(request: Request, tree: int | None, level: str, rest: str) -> HttpResponseBase:
     tile = open_tile(tree, level, rest)
     body = hashes(tile.tree, tile.level, tile.number, tile.width)
     lasting = FOR_EVER if tile.full else A_WHILE
-    cache = UNTIL_ADOPTED if tree is None else lasting
+    cache = A_MINUTE if tree is None else lasting
     return unless_known(request, body, content_type="application/octet-stream", cache=cache)
 
 

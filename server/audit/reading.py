@@ -1,8 +1,11 @@
 """What has been sealed, as others read it: checkpoints, tiles, entries, proofs."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from server.audit.merkle import HEIGHT, WIDTH, Reader, consistency, inclusion
 from server.audit.models import AuditEvent, Checkpoint, Leaf, Node, Tree, index_of, position, tree_of
@@ -26,15 +29,19 @@ def place(tree: int, level: int, number: int) -> int:
     return tree << TREE_BITS | level << LEVEL_BITS | number
 
 
-def latest(tree: int | None = None) -> Published | None:
-    """The newest published checkpoint, of one tree or of the newest; None before the first."""
-    signed = Checkpoint.objects.exclude(note="")
+def latest(tree: int | None = None, *, until: datetime | None = None) -> Published | None:
+    """The newest published checkpoint, of one tree or of the newest; `until` leaves out those made later. None before
+    the first."""
+    signed = _signed() if until is None else _signed().filter(made_at__lte=until)
     if tree is not None:
         signed = signed.filter(position__gte=position(tree, 0), position__lt=position(tree + 1, 0))
-    row = signed.order_by("-position").first()
-    if row is None:
-        return None
-    return Published(tree_of(row.position), index_of(row.position), bytes(row.root), row.note)
+    return _published(signed.order_by("-position"))
+
+
+def first_over(at: int) -> Published | None:
+    """The first published checkpoint that covers the leaf at this position; None while there is none."""
+    later = _signed().filter(position__gt=at, position__lt=position(tree_of(at) + 1, 0))
+    return _published(later.order_by("position"))
 
 
 def origin(tree: int) -> str:
@@ -98,6 +105,19 @@ def consistency_proof(tree: int, older: int, size: int) -> list[bytes]:
 def tile_width(level: int, number: int, size: int) -> int:
     """How many hashes tile `number` of `level` has in a tree of `size` leaves: 0 to 256."""
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - number * WIDTH))
+
+
+def _signed() -> QuerySet[Checkpoint]:
+    """No checkpoint of more than its tree has leaves: somebody has put it there."""
+    last = Leaf.objects.filter(position=OuterRef("position") - 1)
+    return Checkpoint.objects.exclude(note="").filter(Exists(last))
+
+
+def _published(signed: QuerySet[Checkpoint]) -> Published | None:
+    row = signed.first()
+    if row is None:
+        return None
+    return Published(tree_of(row.position), index_of(row.position), bytes(row.root), row.note)
 
 
 def _stored(tree: int, level: int, first: int, count: int) -> list[bytes]:

@@ -33,8 +33,8 @@ register_converter(LevelConverter, "level")
 register_converter(TreeConverter, "tree")
 
 urlpatterns = [
-    path("audit/checkpoint", api.NewestCheckpoint.as_view()),
-    path("audit/tile/<level:level>/<path:rest>", api.NewestTile.as_view()),
+    path("audit/checkpoint", api.PublicCheckpoint.as_view()),
+    path("audit/tile/<level:level>/<path:rest>", api.PublicTile.as_view()),
     path("audit/keys", api.Keys.as_view()),
     path("audit/trees", api.Trees.as_view()),
     path("audit/trees/<tree:tree>/checkpoint", api.TreeCheckpoint.as_view()),

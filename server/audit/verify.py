@@ -7,13 +7,14 @@
 This one file is all: it needs Python 3.11 or newer and the package `cryptography`.
 
 SOURCE        a folder with an export, or a server's address: https://host/api/v1/audit/ for the newest log,
-              https://host/api/v1/audit/trees/1/ for the first that there was (http only on the machine itself).
+              https://host/api/v1/audit/trees/1/ for the first that there was (http only on the machine itself). These
+              are as of the last full ten minutes; https://host/api/v1/audit/newest/ is of now, for officers.
 KEY           the log's verifier key, name+hash+base64. Get it by another way than from the server that you check, best
               on paper. Keys are changed now and then: give --key once for each that you trust.
 --older       the checkpoint file that you kept from an earlier check. It alone shows that nothing has been rewritten or
               cut off since. After each check, keep the file `checkpoint` where the operator cannot reach it.
---token-file  a file that holds your access token, if you are appointed log verifier. Entries are personal data: without
-              them the tree alone is checked, and the answer says so.
+--token-file  a file that holds your access token, if you are an officer. Entries are personal data, and for those
+              who are appointed log verifier: without them the tree alone is checked, and the answer says so.
 --leaf        the event's entry, byte for byte.
 --disclosed   the event's details as they were given out: JSON with id, salt and detail, one object per line. An export
               has them in disclosed.jsonl, and they are checked with the rest.
@@ -555,7 +556,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class Server:
-    """A log that runs. The token is sent for entries only: all else is public."""
+    """A log that runs. A token that is given goes with every question: the newest hashes are for officers, too."""
 
     def __init__(self, base: str, token: str) -> None:
         parts = _parts(base)
@@ -569,8 +570,7 @@ class Server:
         self.opener = urllib.request.build_opener(_NoRedirect, *proxies)
 
     def read(self, name: str, limit: int) -> bytes | None:
-        secret = self.token and name.startswith("tile/entries/")
-        headers = {"Authorization": f"Bearer {self.token}"} if secret else {}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         for pause in PAUSES_S:
             try:
                 request = urllib.request.Request(self.base + name, headers=headers)  # noqa: S310 - checked above
@@ -581,7 +581,7 @@ class Server:
                     return data
             except urllib.error.HTTPError as error:
                 error.close()
-                if error.code in (403, 404) or (error.code == 401 and not secret):
+                if error.code in (403, 404) or (error.code == 401 and not self.token):
                     return None
                 if error.code not in (429, 503) or not pause:
                     raise Fault(UNREADABLE, f"The server answered {error.code} to {name}.") from None

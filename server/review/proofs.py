@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from server.audit import detail, reading
+from server.audit.access import public_over
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.audit.models import AuditEvent, index_of, tree_of
@@ -45,17 +46,20 @@ class Disclosure(NamedTuple):
 
 
 def proof(*, acting: Acting, event_id: UUID) -> str:
-    """A C2SP tlog-proof that the event is in the log, up to the newest checkpoint; the look is on record.
+    """A C2SP tlog-proof that the event is in the log; the look is on record. For an officer up to the newest
+    checkpoint, for the patient up to one that tells of nothing that is being done at the moment.
 
     Raises NotFound; NotYet while no checkpoint covers the event.
     """
     event, basis = _open(acting, event_id, PROVED)
     at = reading.position_of(event.id)
-    newest = None if at is None else reading.latest(tree_of(at))
-    if at is None or newest is None or index_of(at) >= newest.size:
+    if at is None:
+        raise NotYet(code="not_sealed_yet")
+    over = reading.latest(tree_of(at)) if basis == "officer" else public_over(at)
+    if over is None or index_of(at) >= over.size:
         raise NotYet(code="not_sealed_yet")
     _on_record(acting, event, PROVED, basis)
-    return proof_file(index_of(at), reading.inclusion_proof(at, newest.size), newest.note)
+    return proof_file(index_of(at), reading.inclusion_proof(at, over.size), over.note)
 
 
 def entry(*, acting: Acting, event_id: UUID) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.review.api import findings, proofs
+from server.review.api import findings, newest, proofs
 from server.review.api.access_log import AccessLog, AccessLogExport
 from server.review.api.events import Events, OneEvent, Reveals
 from server.review.api.exports import ExportDownload, Exports, OneExport, SubjectRequests
@@ -16,6 +16,9 @@ urlpatterns = [
     path("audit/events/<uuid:event_id>/entry", proofs.EventEntry.as_view()),
     path("audit/events/<uuid:event_id>/disclosure", proofs.Disclosure.as_view()),
     path("audit/tile/entries/<path:rest>", proofs.Entries.as_view()),
+    path("audit/newest/checkpoint", newest.NewestCheckpoint.as_view()),
+    path("audit/newest/tile/<level:level>/<path:rest>", newest.NewestTile.as_view()),
+    path("audit/newest/tile/entries/<path:rest>", proofs.Entries.as_view()),
     path("audit/trees/<tree:tree>/tile/entries/<path:rest>", proofs.TreeEntries.as_view()),
     path("review/events", Events.as_view()),
     path("review/events/<uuid:event_id>", OneEvent.as_view()),

@@ -64,6 +64,8 @@ class Environment(OddAccess):
     """Where the sequencer remembers what it has signed: unset, the folder `VAR_DIR/audit/store` of this one host;
     postgresql://…, another database that several hosts share."""
 
+    audit_public_every_s: int = Field(default=600, ge=0, le=3600)
+    """Everybody may read of the log up to the last checkpoint of each such full span; 0: up to the newest."""
     audit_checkpoint_dir: Path | None = None
     """Folder that gets every published checkpoint as a file; best one that other hands keep."""
     audit_mail_to: Words = []

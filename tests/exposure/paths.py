@@ -301,6 +301,14 @@ ROUTES: dict[str, Content | Plain] = {
     ),
     "GET audit/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
     "GET audit/trees/{tree}/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
+    "GET audit/newest/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
+    "GET audit/newest/checkpoint": Plain(
+        "how many entries the log has now, and one hash over them", (_officer(shows=""),)
+    ),
+    "GET audit/newest/tile/{level}/{rest}": Plain(
+        "hashes of entries",
+        (Ask(by=OFFICER, use={"level": "0", "rest": "000.p/1"}, shows="", otherwise=OFFICERS_ONLY),),
+    ),
     # --- officers' exports of the log ---
     "POST review/exports": Content("which rooms an officer asks about", (_officer(body=EXPORT),)),
     "GET review/exports": Content("which rooms officers have asked about", (_officer(first=ORDERED),)),
@@ -359,7 +367,7 @@ ROUTES: dict[str, Content | Plain] = {
         ),
     ),
     "GET patients/{patient_id}": Plain("a patient to whom the unit has a relation, whatever rooms there are"),
-    "GET audit/checkpoint": Plain("how many entries the log has, and one hash over them"),
+    "GET audit/checkpoint": Plain("how many entries the log had at the last full ten minutes, and one hash over them"),
     "GET audit/tile/{level}/{rest}": Plain("hashes of entries, each of which holds an id that nobody can guess", TILE),
     "GET audit/keys": Plain("public keys"),
     "GET audit/trees": Plain("names and sizes of logs"),

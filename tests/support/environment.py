@@ -34,6 +34,7 @@ def prepare() -> None:
         "DJANGO_SETTINGS_MODULE": "server.settings",
         "MODE": "demo",
         "THROTTLE": "0",
+        "AUDIT_PUBLIC_EVERY_S": "0",
         "DEBUG": "0",
         "VAR_DIR": str(folder),
     }

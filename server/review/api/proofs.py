@@ -101,7 +101,7 @@ class TreeEntries(APIView):
 def _entries(request: Request, tree: int | None, rest: str) -> HttpResponse:
     me = acting(request)
     proofs.require_verifier(me)
-    tile = open_tile(tree, "entries", rest)
+    tile = open_tile(tree, "entries", rest, newest=True)
     proofs.record_entries(acting=me, tree=tile.tree, first=tile.first, count=tile.width)
     return _file(bundle(entries(tile.tree, tile.number, tile.width)), "application/octet-stream", "")
 
