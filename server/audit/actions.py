@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import connection, transaction
@@ -36,22 +36,33 @@ COLUMNS = (
     "detail_sealed",
     "leaf",
 )
+REASON, ROLE, REQUEST = 60, 100, 36
+"""Letters that these columns hold."""
 
 
 class OutsideTransaction(RuntimeError):
     """An audit event was written outside the transaction of its act; that is a fault of ours."""
 
 
+class TooLong(ValueError):
+    """An audit event says more than a leaf, or a column beside it, can hold; whoever writes one bounds what it takes
+    from people, so that is a fault of ours."""
+
+
 def record(entry: Entry) -> UUID:
     """Write one event in the caller's transaction; returns its id.
 
-    Raises OutsideTransaction when there is none.
+    Raises OutsideTransaction when there is none, TooLong.
     """
     return record_many([entry])[0]
 
 
 def record_many(entries: Iterable[Entry]) -> list[UUID]:
-    """Write several events, in order."""
+    """Write several events, in order. Raises as `record` does.
+
+    What is not done for a request gets a random one: a leaf's hash is public, and must not be found by trying out whom
+    it may be about.
+    """
     if not transaction.get_connection().in_atomic_block:
         raise OutsideTransaction
     entries = list(entries)
@@ -59,7 +70,7 @@ def record_many(entries: Iterable[Entry]) -> list[UUID]:
     if len(told) > 1:
         vault.load_names("subject", told)
     ids = [new_id() for _ in entries]
-    request = structlog.contextvars.get_contextvars().get("request_id", "")
+    request = structlog.contextvars.get_contextvars().get("request_id") or str(uuid4())
     key = _hexed if connection.vendor == "sqlite" else _plain
     rows = [_row(id_, entry, request, key) for id_, entry in zip(ids, entries, strict=True)]
     insert("audit_auditevent", COLUMNS, rows, places=_places())
@@ -85,7 +96,7 @@ def _row(id_: UUID, entry: Entry, request: str, key: Callable[[UUID | None], Any
     identifier what the engine takes."""
     actor = entry.actor
     kept = keep(id_, entry.subject_id, entry.detail)
-    before, after = leaf.parts(
+    said = leaf.parts(
         event=id_,
         act=entry.type,
         actor=actor.user_id,
@@ -107,6 +118,8 @@ def _row(id_: UUID, entry: Entry, request: str, key: Callable[[UUID | None], Any
         sealed=entry.sealed_hash,
         follows=entry.follows,
     )
+    if not said.fits or len(entry.reason) > REASON or len(actor.role) > ROLE or len(request) > REQUEST:
+        raise TooLong
     return (
         key(id_),
         entry.type,
@@ -127,6 +140,5 @@ def _row(id_: UUID, entry: Entry, request: str, key: Callable[[UUID | None], Any
         request,
         entry.sealed_hash,
         kept.sealed,
-        before,
-        after,
+        *said,
     )

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 VERSION = 1
+LONGEST = 65_535
+"""Bytes of a leaf that a bundle of C2SP tlog-tiles can hold."""
+TIME = len("2026-11-22T01:02:03.000004Z")
 
 
 class Parts(NamedTuple):
@@ -21,6 +24,14 @@ class Parts(NamedTuple):
 
     def at(self, time: str) -> str:
         return self.before + time + self.after
+
+    @property
+    def fits(self) -> bool:
+        """Whether the leaf is no longer than it may be."""
+        room = LONGEST - TIME
+        if 4 * (len(self.before) + len(self.after)) <= room:  # a letter has four bytes at most
+            return True
+        return len(self.before.encode()) + len(self.after.encode()) <= room
 
 
 def parts(

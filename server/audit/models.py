@@ -6,9 +6,12 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from server.audit import detail
+from server.audit import detail, leaf
 from server.common.ids import new_id
 from server.common.models import Row
+from server.common.octets import Octets
+
+models.TextField.register_lookup(Octets)
 
 INDEX_BITS = 40
 """A position is `tree << 40 | index`: one number that orders all leaves of all trees."""
@@ -64,7 +67,10 @@ class AuditEvent(Row):
             models.Index(fields=["room_id"], condition=Q(sealed_hash__isnull=False), name="audit_sealed_in_room"),
             models.Index(fields=["at"], name="audit_at"),  # what was lately written and is in no tree
         ]
-        constraints = [models.CheckConstraint(condition=~Q(leaf=""), name="audit_leaf_said")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(leaf=""), name="audit_leaf_said"),
+            models.CheckConstraint(condition=Q(leaf__octets__lte=leaf.LONGEST), name="audit_leaf_fits"),
+        ]
 
     @property
     def detail(self) -> dict[str, Any]:

@@ -182,6 +182,14 @@ class AppendOnly(TownTransactionTestCase):
             send(said, f"INSERT INTO audit_auditevent ({listed}) SELECT {values} FROM audit_auditevent LIMIT 1")
         assert set(Pending.objects.values_list("event_id")) == set(AuditEvent.objects.values_list("id"))
 
+    def test_what_no_longer_waits_is_swept_early(self) -> None:
+        if self.sqlite:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'audit_pending'::regclass")
+            options = cursor.fetchone()[0] or []
+        assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=2000"} <= set(options)
+
     def test_every_guard_is_whole(self) -> None:
         """Of tables that are not named here, too. Red when a unique set is added and the guard not made again."""
         with connection.cursor() as cursor:

@@ -1,9 +1,13 @@
 """Writing the log: inside the act's transaction, in order, without content (laws 1 and 9)."""
 
-import pytest
-from django.db import transaction
+import json
 
-from server.audit.actions import OutsideTransaction, record, record_many
+import pytest
+import structlog
+from django.db import IntegrityError, transaction
+
+from server.audit import leaf
+from server.audit.actions import OutsideTransaction, TooLong, record, record_many
 from server.audit.entry import SYSTEM, Actor, Entry
 from server.audit.models import AuditEvent
 from server.common.ids import new_id
@@ -65,6 +69,34 @@ class Rows(TownTestCase):
         assert room
         assert {len(one.request_id) for one in self.audit(room_id=room.id)} == {36}
         assert answer.headers["X-Request-ID"] not in {one.request_id for one in self.audit(room_id=room.id)}
+
+    def test_without_a_request_a_random_one_is_named(self) -> None:
+        """The hash of a leaf is public: without it one could be guessed over the list of staff."""
+        structlog.contextvars.clear_contextvars()
+        made = [AuditEvent.objects.get(id=record(Entry(type="x.y", actor=SYSTEM))) for _ in range(2)]
+        assert {len(one.request_id) for one in made} == {36}
+        assert made[0].request_id != made[1].request_id
+        assert [json.loads(one.leaf)["request"] for one in made] == [one.request_id for one in made]
+
+    def test_what_cannot_be_served_is_not_recorded(self) -> None:
+        """A bundle of C2SP tlog-tiles holds entries of at most 65,535 bytes."""
+        most = leaf.LONGEST // 39
+        for entry in (
+            Entry(type="x.y", actor=SYSTEM, record_ids=tuple(new_id() for _ in range(most))),
+            Entry(type="x.y", actor=SYSTEM, follows="æ" * (leaf.LONGEST // 2)),
+            Entry(type="x.y", actor=SYSTEM, reason="x" * 61),
+            Entry(type="x.y", actor=Actor(None, role="x" * 101)),
+        ):
+            with pytest.raises(TooLong):
+                record(entry)
+        full = Entry(type="x.y", actor=SYSTEM, record_ids=tuple(new_id() for _ in range(most - 30)), reason="x" * 60)
+        assert len(AuditEvent.objects.get(id=record(full)).leaf) > 60_000
+
+    def test_the_database_refuses_it_too(self) -> None:
+        for text in ("æ" * (leaf.LONGEST // 2) + "xx", "x" * (leaf.LONGEST + 1)):
+            with pytest.raises(IntegrityError, match="audit_leaf_fits"), transaction.atomic():
+                AuditEvent(outcome="success", leaf=text).save(force_insert=True)
+        AuditEvent(outcome="success", leaf="æ" * (leaf.LONGEST // 2) + "x").save(force_insert=True)
 
     def test_no_content_and_no_name_in_it(self) -> None:
         """Law 9. A whole story, and not a word of it in the log."""

@@ -10,7 +10,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from server.audit import detail, leaf
-from server.audit.triggers import hand_on, no_guard
+from server.audit.triggers import hand_on, no_guard, swept
 from server.common.appendonly import append_only, set_once
 from server.common.sql import rfc3339
 
@@ -69,6 +69,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             "auditevent",
             models.CheckConstraint(condition=~models.Q(leaf=""), name="audit_leaf_said"),
+        ),
+        migrations.AddConstraint(
+            "auditevent",
+            models.CheckConstraint(condition=models.Q(leaf__octets__lte=65_535), name="audit_leaf_fits"),
         ),
         migrations.CreateModel(
             name="Pending",
@@ -141,4 +145,5 @@ class Migration(migrations.Migration):
         append_only("audit_verifierkey", unique=[["line"]]),
         set_once("audit_checkpoint", ["note"], unique=[["position"]]),
         hand_on(),
+        swept(),
     ]
