@@ -1,4 +1,4 @@
-"""How an export is written: JSON Lines or CSV, each line with its entry and its proof."""
+"""How an export is written: JSON Lines or CSV, each line with its entry and its proof; or a page for a patient."""
 
 import csv
 import io
@@ -8,17 +8,20 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from django.utils import translation
+from django.utils.translation import gettext as _
 from rest_framework.utils.encoders import JSONEncoder
 
 from server.audit.models import index_of
 from server.common.sql import rfc3339
+from server.people.names import patient_names
 from server.review.access import Reader
 from server.review.access_log import events_about, line
 from server.review.exports import given
 from server.review.models import Export
+from server.review.own_export import page
 from server.review.proved import Proved, Prover, known_keys
 from server.review.shields import naming
-from server.review.telling import told
+from server.review.telling import Told, told
 
 COLUMNS = [
     *("number", "of", "index", "id", "time", "type", "user", "controller", "unit", "engagement", "role", "sign_in"),
@@ -39,18 +42,62 @@ def written(export: Export, reader: Reader) -> Generator[bytes, None, None]:
 
 
 def written_subject(export: Export, reader: Reader, *, language: str) -> Generator[bytes, None, None]:
-    """Everything about one patient as JSON Lines, in the patient's language and as the patient may read it: what is
-    hidden from them for now is left out, and where somebody who is shielded is named, the entry is kept back with its
-    proof. Its last line says that it is complete."""
+    """Everything about one patient in the patient's language and as the patient may read it: what is hidden from them
+    for now is left out. Its end says that it is complete.
+
+    A page to print, or JSON Lines with proofs; there the entry is kept back with its proof where somebody who is
+    shielded is named.
+    """
+    return (
+        _subject_page(export, reader, language)
+        if export.format == Export.Format.HTML
+        else _subject_jsonl(export, reader, language)
+    )
+
+
+def _subject_page(export: Export, reader: Reader, language: str) -> Generator[bytes, None, None]:
+    patient = export.patient
+    assert patient is not None, "by constraint"
+    with translation.override(language):
+        intro = _(
+            "What the log of %(controller)s says about you: who has seen or changed what is about you here, or tried "
+            "to; the newest first."
+        ) % {"controller": export.controller.name}
+        name = patient_names([patient])[patient.id]
+    chunks = (
+        [said for _one, said in chunk] if chunk is not None else None for chunk in _told(export, reader, language)
+    )
+    return page(chunks, name=name, intro=intro, language=language)
+
+
+def _subject_jsonl(export: Export, reader: Reader, language: str) -> Generator[bytes, None, None]:
     yield _json({**_head(export), "language": language})
     count = 0
-    for chunk in given(export, reader):
-        with translation.override(language):
-            lines = _for_the_patient(export, chunk)
+    for chunk in _told(export, reader, language):
+        if chunk is None:
+            yield _json({"complete": True, "lines": count})
+            continue
+        lines = []
+        closed = naming([one.event.leaf for one, _said in chunk])
+        for (one, said), kept_back in zip(chunk, closed, strict=True):
+            proof = {"index": None, "leaf": None, "proof": None} if kept_back else _proof(one)
+            lines.append(_json({**line(said), **proof, "kept_back": kept_back}))
         count += len(lines)
         yield b"".join(lines)
+
+
+def _told(export: Export, reader: Reader, language: str) -> Iterator[list[tuple[Proved, Told]] | None]:
+    """What the patient may know of each chunk, and None after the last one."""
+    assert export.patient is not None, "by constraint"
+    for chunk in given(export, reader):
+        about = [one.event.id for one in chunk]
+        shown = set(events_about(export.patient.id).filter(id__in=about).values_list("id", flat=True))
+        left = [one for one in chunk if one.event.id in shown]
+        with translation.override(language):
+            said = told([one.event for one in left], reader=export.patient.user_id)
+        yield list(zip(left, said, strict=True))
     if Export.objects.filter(id=export.id, state=Export.State.DONE).exists():
-        yield _json({"complete": True, "lines": count})
+        yield None
 
 
 def _head(export: Export) -> dict[str, Any]:
@@ -129,20 +176,6 @@ def _cells(one: Proved, number: int, of: int, with_note: bool) -> list[object]:
         " ".join(hash_.hex() for hash_ in one.proof),
         one.note if with_note else "",
     ]
-
-
-def _for_the_patient(export: Export, chunk: list[Proved]) -> list[bytes]:
-    assert export.patient is not None, "by constraint"
-    about = [one.event.id for one in chunk]
-    shown = set(events_about(export.patient.id).filter(id__in=about).values_list("id", flat=True))
-    left = [one for one in chunk if one.event.id in shown]
-    closed = naming([one.event.leaf for one in left])
-    lines = []
-    said_of = told([one.event for one in left], reader=export.patient.user_id)
-    for one, said, kept_back in zip(left, said_of, closed, strict=True):
-        proof = {"index": None, "leaf": None, "proof": None} if kept_back else _proof(one)
-        lines.append(_json({**line(said), **proof, "kept_back": kept_back}))
-    return lines
 
 
 def _json(said: dict[str, Any]) -> bytes:

@@ -47,14 +47,14 @@ def order(*, acting: Acting, wanted: Wanted, form: str, reason: str) -> Export:
 
 
 @transaction.atomic
-def order_subject(*, acting: Acting, officer: Officer, patient: Patient, reason: str) -> Export:
+def order_subject(*, acting: Acting, officer: Officer, patient: Patient, form: str, reason: str) -> Export:
     """Order everything about one patient that the controller sees and the patient may know: the answer to a request for
     access (GDPR article 15). On record in the patient's own log.
 
     Raises NotYet (`not_sealed_yet`).
     """
     wanted = Wanted(same={"subject": patient.id})
-    made = _new(acting, officer, Export.Kind.SUBJECT, reason, patient=patient, filters=wanted.said())
+    made = _new(acting, officer, Export.Kind.SUBJECT, reason, patient=patient, format=form, filters=wanted.said())
     lines = _lines(officer.controller_id, wanted, made.snapshot)
     made.total = lines.filter(event_id__in=events_about(patient.id).values("id")).count()
     made.save(force_insert=True)
@@ -147,7 +147,7 @@ def _new(acting: Acting, officer: Officer, kind: str, reason: str, **more: Any) 
         made_by=acting.user,
         reason_sealed=seal_reason(reason, place=EXPORT, row=id_, patient=more.get("patient")),
         snapshot=position(published.tree, published.size),
-        **{"format": Export.Format.JSONL, **more},
+        **more,
     )
 
 

@@ -1,7 +1,7 @@
-"""All of a patient's own log at once: a page to keep or print, or JSON Lines."""
+"""All of a patient's own log at once: a page to keep or print, which answers requests for access too, or JSON Lines."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,12 +18,14 @@ from server.review.access_log import all_about, line
 from server.review.telling import Told, told
 
 HTML, JSONL = "html", "jsonl"
+INERT = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+"""Of a page in which nothing runs, and which fetches nothing."""
 FORMATS: dict[str, tuple[str, dict[str, str]]] = {
     HTML: (
         "text/html; charset=utf-8",
         {
+            **INERT,
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
             "Content-Disposition": 'inline; filename="logg.html"',
         },
     ),
@@ -41,7 +43,11 @@ def written(
     """The whole log in this form and language, chunk by chunk. Ends early, without its end, when the reader's session
     has ended."""
     chunks = _told(patient_id, reader, user_id, language)
-    return _page(chunks, user_id, language) if form == HTML else _jsonl(chunks)
+    if form != HTML:
+        return _jsonl(chunks)
+    with translation.override(language):
+        intro = _("Everybody who has seen or changed what is about you here, or tried to; the oldest first.")
+    return page(chunks, name=display_names({user_id}).get(user_id, ""), intro=intro, language=language)
 
 
 def _told(patient_id: UUID, reader: Reader, user_id: UUID, language: str) -> Iterator[list[Told] | None]:
@@ -69,12 +75,14 @@ def _json(said: dict[str, object]) -> bytes:
     return json.dumps(said, cls=JSONEncoder, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _page(chunks: Iterator[list[Told] | None], user_id: UUID, language: str) -> Generator[bytes, None, None]:
-    name = display_names({user_id}).get(user_id, "")
+def page(
+    chunks: Iterable[Sequence[Told] | None], *, name: str, intro: str, language: str
+) -> Generator[bytes, None, None]:
+    """A page that explains itself (GDPR article 12), part by part; None after the last chunk says that it is whole."""
     with translation.override(language):
         head = {
             "title": _("Your log"),
-            "intro": _("Everybody who has seen or changed what is about you here, or tried to; the oldest first."),
+            "intro": intro,
             "printed": _("Printed %(at)s.") % {"at": _moment(now())},
         }
     yield _rendered("head", language, name=name, words=head)

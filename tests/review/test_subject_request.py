@@ -55,6 +55,30 @@ class Requests(SubjectTestCase):
         kept = Export.objects.get()
         assert (kept.kind, kept.state, kept.total, kept.done) == ("subject", "done", len(listed), len(listed))
 
+    def test_a_page_to_read_and_print(self) -> None:
+        """What she prints of her own log, with the controller's lines (GDPR article 12). Red when it names who is
+        shielded, or is no page of hers."""
+        said = {"user": str(self.user_id("sara")), "reason": "Konkrete trusler.", "decided_on": "2026-01-15"}
+        code = self.person("ola").ok("post", "review/shields", said)["code"]
+        Patient.objects.filter(user__username="trine").update(language="nn")
+        self.seal()
+        answer = self.ask(format="html")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+        assert answer.headers["Cache-Control"] == "no-store"
+        text, kept = b"".join(answer).decode(), Export.objects.get()
+        assert '<html lang="nn">' in text
+        assert "<h1>Loggen din: Trine" in text
+        assert "Det som står om deg i loggen til Helse Fjord: kven som har sett eller endra noko" in text
+        assert f"Tilsett {code} (psykolog, Ytre DPS) las samtalen. Grunnlag: samtykket ditt." in text
+        assert not [one for one in ("Sara Bergli", str(self.user_id("sara"))) if one in text]
+        assert f"Dette er alt: {kept.total} linjer." in text
+        assert text.count("<dt") == kept.total == kept.done > 3
+        assert (kept.format, kept.state) == ("html", "done")
+        assert self.audit(type="review.subject_exported")[-1].detail["format"] == "html"
+        assert self.ask(format="csv").status_code == self.order(format="html").status_code == 400
+
     def test_on_record_in_her_log_before_the_first_byte(self) -> None:
         answer = self.ask()
         [asked] = self.audit(type="review.subject_exported")
@@ -104,11 +128,11 @@ class Requests(SubjectTestCase):
             assert [one["field"] for one in answer.json()["errors"]] == list(wrong)
 
     def test_it_breaks_off_when_the_appointment_ends(self) -> None:
-        stream = iter(self.ask())
-        assert next(stream)
+        streams = [iter(self.ask(format=one)) for one in ("jsonl", "html")]
+        assert all(next(one) for one in streams)
         self.end_appointment("ola")
-        assert list(stream) == []
-        assert Export.objects.get().state == "cut"
+        assert [list(one) for one in streams] == [[], []], "neither has its end"
+        assert [one.state for one in Export.objects.all()] == ["cut", "cut"]
 
 
 class Hidden(Night, SubjectTestCase):
@@ -127,7 +151,8 @@ class Hidden(Night, SubjectTestCase):
         assert seen, "officers see it at once"
         found = self.told()
         assert not [one for one in found if one["emergency"] or one["id"] in {line["id"] for line in seen}]
-        assert Export.objects.get().total == len(found)
+        assert "Nødtilgang" not in b"".join(self.ask(format="html")).decode()
+        assert Export.objects.get(format="jsonl").total == len(found)
 
     def test_what_officers_do_about_it_waits_with_it(self) -> None:
         """Red when an officer's looks after its beginning are shown at once, or those before it withheld."""

@@ -28,9 +28,16 @@ from server.review.api.events import Filters
 from server.review.events import COLUMNS, Wanted
 from server.review.export_files import written, written_subject
 from server.review.models import Export
+from server.review.own_export import INERT
 from server.review.reasons import EXPORT, reason_of
 
-TYPES = {Export.Format.JSONL: "application/jsonl", Export.Format.CSV: "text/csv; charset=utf-8"}
+TYPES = {
+    Export.Format.JSONL: "application/jsonl",
+    Export.Format.CSV: "text/csv; charset=utf-8",
+    Export.Format.HTML: "text/html; charset=utf-8",
+}
+FOR_MACHINES = [Export.Format.JSONL.value, Export.Format.CSV.value]
+FOR_PATIENTS = [Export.Format.JSONL.value, Export.Format.HTML.value]
 REASON = "Why, in the officer's words; sealed, and shown to the officers of the controller."
 
 
@@ -38,12 +45,17 @@ class OrderBody(serializers.Serializer[Any]):
     """`filters` as of the list of events; all of what is given must hold, and nothing given is everything."""
 
     filters = Filters(required=False)
-    format = serializers.ChoiceField(choices=Export.Format.values)
+    format = serializers.ChoiceField(choices=FOR_MACHINES)
     reason = serializers.CharField(min_length=10, max_length=2000, help_text=REASON)
 
 
 class SubjectBody(serializers.Serializer[Any]):
     patient = serializers.UUIDField()
+    format = serializers.ChoiceField(
+        choices=FOR_PATIENTS,
+        default=Export.Format.JSONL.value,
+        help_text="`html`: the page to read and print; `jsonl`: the same lines with what proves them.",
+    )
     reason = serializers.CharField(min_length=10, max_length=2000, help_text=REASON)
 
 
@@ -146,13 +158,14 @@ class SubjectRequests(APIView):
 
     @extend_schema(
         summary="Everything the log says about a patient, for their request for access (GDPR article 15)",
-        description="For a patient who has, or has had, to do with the controller. JSON Lines in the patient's "
-        "language: the first line as of an export, then each line as in the patient's own log with `index`, `leaf` "
+        description="For a patient who has, or has had, to do with the controller; in the patient's language. "
+        "**html**: the page that the patient's own log prints. "
+        "**jsonl**: the first line as of an export, then each line as in the patient's own log with `index`, `leaf` "
         "and `proof`; "
         "`kept_back` where these would name somebody who is shielded. The last line is "
         '`{"complete": true, "lines": n}`. What the patient may not know yet is left out.',
         request=SubjectBody,
-        responses={(200, "application/jsonl"): str},
+        responses={(200, "application/jsonl"): str, (200, "text/html"): str},
     )
     def post(self, request: Request) -> HttpResponseBase:
         me = acting(request)
@@ -161,7 +174,8 @@ class SubjectRequests(APIView):
         body.is_valid(raise_exception=True)
         said = body.validated_data
         patient = open_patient_of(officer, said["patient"], exports.SUBJECT)
-        export = exports.order_subject(acting=me, officer=officer, patient=patient, reason=said["reason"])
+        order = {"form": said["format"], "reason": said["reason"]}
+        export = exports.order_subject(acting=me, officer=officer, patient=patient, **order)
         return _file(request, export, written_subject(export, reader_of(me), language=patient.language))
 
 
@@ -175,6 +189,8 @@ def _file(request: Request, export: Export, chunks: Chunks) -> HttpResponseBase:
         "Content-Disposition": f'attachment; filename="{export.id}.{export.format}"',
     }
     kind = TYPES[Export.Format(export.format)]
+    if export.format == Export.Format.HTML:
+        headers |= INERT
     answer: HttpResponseBase = streamed(request._request, chunks, content_type=kind, headers=headers)  # noqa: SLF001
     return answer
 

@@ -29,7 +29,10 @@ class Migration(migrations.Migration):
                 ("kind", models.CharField(choices=[("events", "Events"), ("subject", "Subject")], max_length=10)),
                 ("made_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ("filters", models.JSONField(default=dict)),
-                ("format", models.CharField(choices=[("jsonl", "Jsonl"), ("csv", "Csv")], max_length=10)),
+                (
+                    "format",
+                    models.CharField(choices=[("jsonl", "Jsonl"), ("csv", "Csv"), ("html", "Html")], max_length=10),
+                ),
                 ("reason_sealed", models.BinaryField()),
                 ("snapshot", models.BigIntegerField()),
                 ("total", models.BigIntegerField()),

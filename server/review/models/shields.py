@@ -67,6 +67,8 @@ class Export(Row):
     class Format(models.TextChoices):
         JSONL = "jsonl"
         CSV = "csv"
+        HTML = "html"
+        """A page to print, for a patient."""
 
     class State(models.TextChoices):
         READY = "ready"
