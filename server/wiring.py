@@ -9,11 +9,13 @@ from rest_framework.response import Response
 
 from server.alerts.open_alerts import OpenAlerts
 from server.audit.entry import Actor
+from server.audit.ports import RECIPIENTS
 from server.audit.refusals import record_refusal
 from server.common import problems
 from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.people.actors import acting
+from server.people.officers import AppointedOfficers
 from server.people.ports import ACCESS_EFFECTS
 from server.people.step_up import RecentSignIn
 from server.review.custody import KeyCustody
@@ -31,6 +33,7 @@ def bind_ports() -> None:
     ROOM_EFFECTS.bind(ConsentInRooms())
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     CUSTODY.bind(KeyCustody())
+    RECIPIENTS.bind(AppointedOfficers())
     STEP_UP.bind(RecentSignIn())
     OPEN_ALERTS.bind(OpenAlerts())
 

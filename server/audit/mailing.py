@@ -5,6 +5,7 @@ after that, or are refused, it is due again later; if we die between the server'
 gets the same mail twice, under the same Message-ID.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from smtplib import SMTPException
@@ -17,6 +18,7 @@ from django.db.models import F, QuerySet
 
 from server.audit.keeping import name_of
 from server.audit.models import Checkpoint, CheckpointMail, index_of
+from server.audit.ports import RECIPIENTS
 from server.common.clock import now
 
 log = structlog.get_logger(__name__)
@@ -32,18 +34,18 @@ WORRYING = 3
 def mail_newest() -> int:
     """Send what is due today; returns how many mails. One that fails is logged and stays due. Raises what the database
     raises."""
-    newest = Checkpoint.objects.exclude(note="").order_by("-position").first()
-    if not settings.ENV.audit_mail_to or newest is None:
+    newest, wanted = Checkpoint.objects.exclude(note="").order_by("-position").first(), recipients()
+    if not wanted or newest is None:
         return 0
     day, sent = _today(), 0
-    _make_due(day)
-    for mail in _open(day).filter(due_at__lte=now()):
+    _make_due(day, wanted)
+    for mail in _open(day, wanted).filter(due_at__lte=now()):
         mine = CheckpointMail.objects.filter(id=mail.id, tries=mail.tries, sent_at=None)
         if not mine.update(tries=F("tries") + 1, due_at=now() + wait(mail.tries)):
             continue  # another worker's
         try:
             _message(mail, newest).send()
-        except (OSError, SMTPException) as error:
+        except (OSError, SMTPException, ValueError) as error:  # the last: an address that no header can hold
             # Neither the address nor the server's words, which may repeat it.
             code = getattr(error, "smtp_code", None)
             kind = type(error).__name__
@@ -54,14 +56,26 @@ def mail_newest() -> int:
     return sent
 
 
+def recipients() -> list[str]:
+    """Officers who are appointed now, and whom the installation names besides, each once. Nobody where there is no mail
+    server."""
+    if not settings.ENV.email_url:
+        return []
+    found: dict[str, str] = {}
+    for one in (*RECIPIENTS().addresses(), *settings.ENV.audit_mail_to):
+        found.setdefault(one.lower(), one)
+    return list(found.values())
+
+
 def failing() -> bool:
     """Whether an officer waits for today's mail after several tries."""
-    return bool(settings.ENV.audit_mail_to) and _open(_today()).filter(tries__gte=WORRYING).exists()
+    wanted = recipients()
+    return bool(wanted) and _open(_today(), wanted).filter(tries__gte=WORRYING).exists()
 
 
 def said() -> str:
     """For people at a terminal."""
-    wanted = set(settings.ENV.audit_mail_to)
+    wanted = recipients()
     sent = CheckpointMail.objects.filter(day=_today(), address__in=wanted).exclude(sent_at=None).count()
     return f"{sent} of {len(wanted)} officers have today's" if wanted else "to nobody"
 
@@ -75,12 +89,11 @@ def _today() -> date:
     return now().astimezone(OSLO).date()
 
 
-def _open(day: date) -> QuerySet[CheckpointMail]:
-    return CheckpointMail.objects.filter(day=day, sent_at=None, address__in=settings.ENV.audit_mail_to)
+def _open(day: date, wanted: Sequence[str]) -> QuerySet[CheckpointMail]:
+    return CheckpointMail.objects.filter(day=day, sent_at=None, address__in=wanted)
 
 
-def _make_due(day: date) -> None:
-    wanted = dict.fromkeys(settings.ENV.audit_mail_to)
+def _make_due(day: date, wanted: Sequence[str]) -> None:
     known = set(CheckpointMail.objects.filter(day=day).values_list("address", flat=True))
     fresh = [CheckpointMail(day=day, address=one) for one in wanted if one not in known]
     if fresh:

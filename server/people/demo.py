@@ -71,7 +71,7 @@ def build_town() -> None:
     for one in town()["officers"]:
         user, controller = User.objects.get(username=one["username"]), Controller.objects.get(name=one["controller"])
         officer = Officer.objects.filter(user=user, controller=controller).first() or actions.appoint_officer(
-            user=user, controller=controller, valid_from=begun, actor=SYSTEM
+            user=user, controller=controller, email=one.get("email", ""), valid_from=begun, actor=SYSTEM
         )
         if one.get("verifies_log", False):
             actions.appoint_log_verifier(officer_id=officer.id, actor=SYSTEM)

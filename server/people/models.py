@@ -192,6 +192,8 @@ class Officer(Period):
     controller = models.ForeignKey(Controller, on_delete=models.PROTECT, related_name="officers")
     verifies_log = models.BooleanField(default=False)
     """*Log verifier*: may read the sealed entries of the whole log, of every controller, to verify them (L4)."""
+    email = models.EmailField(blank=True, default="")
+    """At work; gets a checkpoint of the log each day, while the appointment lasts."""
 
     objects = PeriodQuerySet["Officer"].as_manager()
 

@@ -20,13 +20,18 @@ from django.db import connection
 from django.test import override_settings
 
 from server.audit import keeping, mailing
+from server.audit.entry import SYSTEM
 from server.audit.models import Checkpoint, CheckpointMail
 from server.audit.verify import open_checkpoint
 from server.common.clock import now
+from server.common.errors import Invalid
+from server.people import actions as people
+from server.people.models import Officer, User
 from tests.audit.sealing import Log, act
 from tests.base import TownTestCase, TownTransactionTestCase
 from tools.servers import free_port
 
+MAIL = "smtp://127.0.0.1"
 OFFICERS = ["ola@helse.example", "vakt@kommune.example"]
 
 
@@ -158,7 +163,8 @@ class Mail(TownTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.log = sealed(self)
-        self.enterContext(with_settings(audit_mail_to=OFFICERS))
+        Officer.objects.exclude(email="").update(email="")
+        self.enterContext(with_settings(audit_mail_to=OFFICERS, email_url=MAIL))
         self.sink = self.enterContext(mail_server())
 
     def due_now(self) -> None:
@@ -182,6 +188,27 @@ class Mail(TownTestCase):
         assert str(said.size) in message["Subject"]
         CheckpointMail.objects.update(day=now() - timedelta(days=2))
         assert mailing.mail_newest() == 2, "the next day"
+
+    def test_it_goes_to_whoever_is_appointed(self) -> None:
+        """Once each, and no longer than the appointment lasts. Red when only the installation's list is asked."""
+        user, controller = User.objects.get(username="frida"), Officer.objects.earliest("id").controller
+        people.appoint_officer(user=user, controller=controller, email="Ola@helse.example", actor=SYSTEM)
+        new = people.appoint_officer(user=user, controller=controller, email="frida@helse.example", actor=SYSTEM)
+        assert mailing.recipients() == ["Ola@helse.example", "frida@helse.example", "vakt@kommune.example"]
+        assert mailing.mail_newest() == 3
+        assert mailing.said() == "3 of 3 officers have today's"
+        CheckpointMail.objects.update(sent_at=None, due_at=now())
+        people.end_appointment(officer_id=new.id, actor=SYSTEM, reason="left")
+        assert mailing.mail_newest() == 2
+        with with_settings(email_url=""):
+            assert mailing.recipients() == [], "a demo sends nothing"
+        for wrong in ("ola", "ola@helse.example\nBcc: x@x.example", "a b@helse.example"):
+            with pytest.raises(Invalid):
+                people.appoint_officer(user=user, controller=controller, email=wrong, actor=SYSTEM)
+        Officer.objects.update(email="a\nb@helse.example")  # nothing of ours writes it
+        assert mailing.recipients()
+        CheckpointMail.objects.all().delete()
+        assert mailing.mail_newest() == 2, "the others get theirs"
 
     def test_refused_it_is_tried_again_later_and_later(self) -> None:
         self.sink.refuse = "451 not now"
@@ -225,7 +252,8 @@ class Workers(TownTransactionTestCase):
             finally:
                 connection.close()
 
-        with with_settings(audit_mail_to=OFFICERS), mail_server() as sink:
+        Officer.objects.exclude(email="").update(email="")
+        with with_settings(audit_mail_to=OFFICERS, email_url=MAIL), mail_server() as sink:
             threads = [threading.Thread(target=work) for _ in range(3)]
             for one in threads:
                 one.start()

@@ -3,12 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 
 from server.audit.actions import record
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
-from server.common.errors import NotFound
+from server.common.errors import Invalid, NotFound
 from server.common.hints import hint
 from server.people.actions.sessions import close_sessions
 from server.people.models import Controller, Engagement, Officer, Session, Unit, User
@@ -88,12 +90,21 @@ def appoint_officer(
     user: User,
     controller: Controller,
     actor: Actor,
+    email: str = "",
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
 ) -> Officer:
-    """Appoint a privacy officer of one controller (L6)."""
+    """Appoint a privacy officer of one controller (L6), who gets a checkpoint a day at `email`.
+
+    Raises Invalid when that is no address.
+    """
+    if email:
+        try:
+            validate_email(email)
+        except ValidationError:
+            raise Invalid from None
     officer = Officer.objects.create(
-        user=user, controller=controller, valid_from=valid_from or now(), valid_to=valid_to
+        user=user, controller=controller, email=email, valid_from=valid_from or now(), valid_to=valid_to
     )
     record(Entry("officer.appointed", actor, object_id=officer.id, record_ids=(user.id, controller.id)))
     return officer
