@@ -273,6 +273,11 @@ class Export(Sealed):
         assert refused("export", str(self.folder / "x"), "--disclose", str(new_id()))[0] == audit.REFUSED
         assert refused("export", str(self.folder / "x"), "--tree", "2")[0] == audit.REFUSED
 
+    def test_details_of_too_many_at_once(self) -> None:
+        many = [str(new_id()) for _ in range(audit.MOST_DISCLOSED + 1)]
+        code, said = refused("export", str(self.folder), "--disclose", *many)
+        assert (code, "at most" in said) == (audit.REFUSED, True)
+
 
 class Looking(Sealed):
     def test_status(self) -> None:

@@ -35,6 +35,8 @@ REFUSED = 7
 """Exit code: it was not confirmed, or there is nothing to do it to."""
 SHOWN = 200
 """Faults that are printed; the rest is counted."""
+MOST_DISCLOSED = 1_000
+"""Events whose details one export gives out; each is an event of its own."""
 EVERY_S = 2.0
 """Between two lines of progress."""
 
@@ -182,6 +184,8 @@ class Command(BaseCommand):
         if published is None:
             raise CommandError("nothing has been published yet, or there is no such tree", returncode=REFUSED)
         with_entries, disclosed = not options["no_entries"], list(dict.fromkeys(options["disclose"]))
+        if len(disclosed) > MOST_DISCLOSED:
+            raise CommandError(f"--disclose takes at most {MOST_DISCLOSED} events", returncode=REFUSED)
         if with_entries:
             self.stdout.write(PERSONAL)
         said = {"tree": published.tree, "size": published.size, "entries": with_entries, "details": len(disclosed)}
