@@ -131,7 +131,7 @@ def test_whose_connection_is_gone_has_lost(at: str) -> None:
     with house("postgresql", shared_store=True) as here, Watcher(here.database) as seen:
         kept = here.newest()
         here.act(count=10).wait()
-        # Its second batch: it has the tree at hand by then, and asks the database for nothing before it tells the store.
+        # Its second batch: it has the tree at hand by then, and goes to the store without a statement before.
         late = here.seal(batch=5, doom={"at": at, "nth": 2, "how": "stop"})
         late.wait_until_stopped()
         with psycopg.connect(here.database, autocommit=True) as connection:
