@@ -16,19 +16,19 @@ from server.common.sql import rfc3339_sql, uuid_in, uuid_out
 
 PAGE = {
     "postgresql": """
-        SELECT p.event_id, e.leaf, e.at, EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = p.event_id)
+        SELECT p.event_id, e.leaf, e.at, (SELECT l.position FROM audit_leaf l WHERE l.event_id = p.event_id)
         FROM (SELECT event_id FROM audit_pending WHERE event_id > %s ORDER BY event_id LIMIT %s) p
         LEFT JOIN LATERAL (
           SELECT leaf, {time} AS at FROM audit_auditevent e WHERE e.id = p.event_id OFFSET 0
         ) e ON true ORDER BY p.event_id
     """,
     "sqlite": """
-        SELECT p.event_id, e.leaf, {time}, EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = p.event_id)
+        SELECT p.event_id, e.leaf, {time}, (SELECT l.position FROM audit_leaf l WHERE l.event_id = p.event_id)
         FROM (SELECT event_id FROM audit_pending WHERE event_id > %s ORDER BY event_id LIMIT %s) p
         LEFT JOIN audit_auditevent e ON e.id = p.event_id ORDER BY p.event_id
     """,
 }
-"""`OFFSET 0`: PostgreSQL would else merge what waits with the whole log, from its first event on."""
+"""Looked up row by row: with a join, or EXISTS, PostgreSQL would read the whole log, from its first event on."""
 LOST = (
     "SELECT count(*) FROM audit_auditevent e WHERE e.at > {since} AND e.at < {settled} "
     "AND NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.event_id = e.id) "
@@ -48,7 +48,7 @@ def claim(limit: int) -> tuple[list[tuple[UUID, str]], int]:
         while len(found) < limit:
             cursor.execute(statement, [uuid_in(after), limit])
             rows = [(uuid_out(event), *rest) for event, *rest in cursor.fetchall()]
-            good = [(event, leaf) for event, leaf, at, sealed in rows if not sealed and said_by(event, leaf, at)]
+            good = [(event, leaf) for event, leaf, at, sealed in rows if sealed is None and said_by(event, leaf, at)]
             found += good
             strange += len(rows) - len(good)
             if len(rows) < limit:
