@@ -7,7 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.conf import settings
 
+from server.operate import preflight
 from server.settings.env import Environment, read_environment
 from tests.support.served import environment, manage, once, production, serve
 
@@ -136,8 +138,9 @@ def test_production_is_what_runs_when_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
-    env = production(tmp_path)
+    env = production(tmp_path, AUDIT_KEY_FILE=str(tmp_path / "signing.key"), AUDIT_CHECKPOINT_DIR=str(tmp_path))
     assert manage("migrate", "--verbosity=0", env=env).returncode == 0
+    assert manage("audit", "keygen", "--name", "log.example", env=env).returncode == 0
     checked = manage("check", "--deploy", "--fail-level=WARNING", env=env)
     assert checked.returncode == 0, checked.stderr
     assert "no issues (0 silenced)" in checked.stdout or "no issues (1 silenced)" in checked.stdout
@@ -146,6 +149,47 @@ def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [{"DEBUG": "1"}, {"ALLOWED_HOSTS": "*"}, {"MASTER_KEYS": ""}])
 def test_the_check_says_what_serve_would_refuse(tmp_path: Path, wrong: dict[str, str]) -> None:
     assert manage("check", "--deploy", env=production(tmp_path, **wrong)).returncode != 0
+
+
+def test_what_production_warns_of(tmp_path: Path) -> None:
+    """Nobody keeps a checkpoint, and nothing is sealed: said by the check and at the start, and neither is refused."""
+    env = production(tmp_path)
+    assert manage("migrate", "--verbosity=0", env=env).returncode == 0
+    checked = manage("check", "--deploy", env=env)
+    assert checked.returncode == 0
+    with serve(tmp_path, env, host="samsnakk.test") as server:
+        said = server.log.read_text()
+    for words in ("checkpoints are kept nowhere but here", "SEQUENCER is on, and there is no key"):
+        assert words in checked.stderr
+        assert f"samsnakk: warning: {words}" in said
+
+
+@pytest.mark.parametrize(
+    ("store", "refused", "warned"),
+    [
+        ("postgresql://other:secret@db.example/samsnakk", True, False),
+        ("postgresql://db.example:5432/samsnakk", True, False),
+        ("postgresql://DB.example/store", False, True),
+        ("postgresql://db.example:5433/samsnakk", False, False),
+        ("postgresql://elsewhere.example/samsnakk", False, False),
+        ("postgresql:///samsnakk", False, False),
+        ("", False, False),
+    ],
+)
+def test_a_store_beside_the_log(monkeypatch: pytest.MonkeyPatch, store: str, refused: bool, warned: bool) -> None:
+    """It would be restored with it."""
+    monkeypatch.setattr(settings, "EMBEDDED", False)
+    monkeypatch.setitem(settings.DATABASES["default"], "HOST", "db.example")
+    monkeypatch.setitem(settings.DATABASES["default"], "PORT", "")
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", "samsnakk")
+    kept = {"audit_store": store, "audit_checkpoint_dir": Path("/x"), "sequencer": False}
+    monkeypatch.setattr(settings, "ENV", settings.ENV.model_copy(update=kept))
+    assert any(one.startswith("AUDIT_STORE names the database") for one in preflight.choice_faults()) is refused
+    assert any(one.startswith("AUDIT_STORE is on the server") for one in preflight.production_warnings()) is warned
+    monkeypatch.setitem(settings.DATABASES["default"], "HOST", "localhost")
+    assert any(one.startswith("AUDIT_STORE") for one in preflight.choice_faults()) is (
+        store == "postgresql:///samsnakk"
+    )
 
 
 def test_production_serves_without_the_demo(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""`manage.py check --deploy` says what `serve` would refuse; whoever runs another ASGI server runs this first."""
+"""`manage.py check --deploy` says what `serve` would refuse or warn of; whoever runs another ASGI server runs it first."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.core import checks
 from django.core.checks import CheckMessage, Error
 
-from server.operate.preflight import choice_faults, production_faults
+from server.operate.preflight import choice_faults, production_faults, production_warnings
 
 
 def production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [Error(fault, id="operate.E001") for fault in [*choice_faults(), *production_faults()]]
+    faults = [Error(fault, id="operate.E001") for fault in [*choice_faults(), *production_faults()]]
+    return [*faults, *(checks.Warning(said, id="operate.W001") for said in production_warnings())]

@@ -1,15 +1,20 @@
 """What must be right before anything is served; each fault is one clear line, never a traceback."""
 
 import errno
+import ipaddress
 import os
 import socket
 from io import StringIO
+from typing import NamedTuple
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from psycopg.conninfo import conninfo_to_dict
 
+from server.audit import keys, mailing
 from server.consent import forms
 from server.review import retention
 from server.vault.actions import startup_check
@@ -56,6 +61,11 @@ def choice_faults() -> list[str]:
     ]
     if settings.ENV.audit_mail_to and not settings.ENV.email_url:
         faults.append("AUDIT_MAIL_TO names officers, and EMAIL_URL no mail server that would reach them.")
+    if (store := _store()) is not None and store == _log():
+        faults.append(
+            "AUDIT_STORE names the database that holds the log: whoever restores one restores both, and the sequencer "
+            "would not notice."
+        )
     try:
         retention.rules()
     except retention.Unusable as fault:
@@ -78,6 +88,69 @@ def production_faults() -> list[str]:
     if not settings.ENV.redis_url and not (settings.EMBEDDED and settings.ENV.pilot):
         faults.append("REDIS_URL is missing: the in-process layer reaches one process only.")
     return faults
+
+
+def production_warnings() -> list[str]:
+    """What production may do, and somebody should know; nothing is refused."""
+    found, store, log = [], _store(), _log()
+    if settings.ENV.audit_checkpoint_dir is None and not _anybody_gets_mail():
+        found.append(
+            "checkpoints are kept nowhere but here: a database that is restored together with the sequencer's store "
+            "would go unnoticed. Set AUDIT_CHECKPOINT_DIR, or EMAIL_URL and officers' addresses."
+        )
+    if settings.ENV.sequencer and not keys.file().exists():
+        found.append(
+            f"SEQUENCER is on, and there is no key at {keys.file()}: nothing is sealed here. Set SEQUENCER=0 where "
+            "`manage.py audit sequence` seals; else make a key with `manage.py audit keygen`."
+        )
+    if store is not None and log is not None and store != log and store.server == log.server:
+        found.append(
+            "AUDIT_STORE is on the server that holds the log: whoever restores that server restores both, and the "
+            "sequencer would not notice."
+        )
+    return found
+
+
+class Place(NamedTuple):
+    """Where a PostgreSQL database is, as far as its address says."""
+
+    server: tuple[str, str]
+    name: str
+
+
+def _store() -> Place | None:
+    if not settings.ENV.audit_store:
+        return None
+    try:
+        said = conninfo_to_dict(settings.ENV.audit_store)
+    except psycopg.Error:
+        return None  # the store itself says what is wrong with it
+    return _place(said.get("host"), said.get("port"), said.get("dbname") or said.get("user"))
+
+
+def _log() -> Place | None:
+    said = settings.DATABASES["default"]
+    return None if settings.EMBEDDED else _place(said.get("HOST"), said.get("PORT"), said.get("NAME"))
+
+
+def _place(host: object, port: object, name: object) -> Place:
+    said = str(host or "").lower().rstrip(".")
+    return Place(("" if _is_here(said) else said, str(port or 5432)), str(name or ""))
+
+
+def _is_here(host: str) -> bool:
+    """This machine, by whichever name or socket."""
+    try:
+        return host in ("", "localhost") or host.startswith("/") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _anybody_gets_mail() -> bool:
+    try:
+        return bool(mailing.recipients())
+    except DatabaseError:
+        return False  # not made yet, or away, which is said elsewhere
 
 
 def database_fault() -> str | None:

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         refuse(preflight.bring_up_to_date())
         for fault in preflight.key_faults():
             refuse(fault)
+        for said in [] if settings.DEMO else preflight.production_warnings():
+            sys.stderr.write(f"samsnakk: warning: {said}\n")
         quiet_hooks()
         sys.setswitchinterval(0.001)  # database threads must not hold up the loop that answers sockets
         personas = self._prepare_demo() if settings.DEMO else []
