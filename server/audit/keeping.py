@@ -15,7 +15,12 @@ import structlog
 from django.conf import settings
 from django.db.models import QuerySet
 
-from server.audit.models import Checkpoint, index_of
+from server.audit.merkle import Range
+from server.audit.metrics import ALARMS
+from server.audit.models import Checkpoint, index_of, tree_of
+from server.audit.reading import Missing, reader, signed
+from server.audit.verify import BadNote
+from server.audit.verify import Checkpoint as Said
 from server.common.clock import now
 
 log = structlog.get_logger(__name__)
@@ -26,6 +31,8 @@ LATE_S = 30.0
 """After so long without success it is failing."""
 ALL_OF = timedelta(days=1)
 """Of the last day every checkpoint is kept, of the time before one an hour."""
+LOOKED_S = 600.0
+"""The whole folder is listed when a process begins, and so often: it may hold a file for each second of a day."""
 NAME = re.compile(r"[a-z0-9-]+-[1-9][0-9]*\.txt")
 ASIDE = ".checkpoint-"
 
@@ -35,6 +42,11 @@ class _Standing:
 
     begun = 0.0
     good = 0.0
+    looked = 0.0
+    """When the folder was last listed."""
+    position = 0
+    """Of the newest checkpoint that was found in the database."""
+    ahead = False
 
 
 standing = _Standing()
@@ -44,17 +56,23 @@ class CopyDiffers(Exception):
     """The folder holds another checkpoint for this size of this log: two logs, or a copy that was altered."""
 
 
+class CopiesAhead(Exception):
+    """The folder's newest checkpoint of this log is of more than there is, or of something else: the database was put
+    back, and the sequencer's memory with it. Nothing is added to what may be the evidence."""
+
+
 def keep_copies() -> int:
     """Write the published checkpoints that the folder lacks, the oldest first; returns how many.
 
     From the newest back to the first that is there already: whoever is killed half-way leaves no gap that is taken for
-    the end. Raises OSError, CopyDiffers.
+    the end. Raises OSError, CopyDiffers, CopiesAhead.
     """
     folder = settings.ENV.audit_checkpoint_dir
     if folder is None:
         return 0
     standing.begun = standing.begun or time.monotonic()
     try:
+        _look(folder)
         missing = list(_missing(folder))
         for checkpoint in reversed(missing):
             _write(folder / name_of(checkpoint), checkpoint.note, checkpoint.made_at)
@@ -99,12 +117,19 @@ def failing() -> bool:
     return standing.begun > 0 and time.monotonic() - max(standing.begun, standing.good) > LATE_S
 
 
+def ahead() -> bool:
+    """Whether this process found more in the folder than in the log, or something else. Asks no file."""
+    return standing.ahead
+
+
 def said() -> str:
     """For people at a terminal."""
     folder, newest = settings.ENV.audit_checkpoint_dir, _published().first()
     if folder is None or newest is None:
         return "none are kept" if folder is None else "none yet"
     try:
+        if _is_ahead(folder, newest):
+            return "COPIES OF ANOTHER LOG, OR OF MORE THAN THERE IS, ARE KEPT"
         return "the newest is kept" if _is_there(folder, newest) else "THE NEWEST IS NOT KEPT"
     except OSError as error:
         return f"NOT KEPT ({error.strerror})"
@@ -114,12 +139,55 @@ def said() -> str:
 
 def name_of(checkpoint: Checkpoint) -> str:
     """The file's name: the log's, and the size."""
+    return f"{_log(checkpoint)}-{index_of(checkpoint.position)}.txt"
+
+
+def _log(checkpoint: Checkpoint) -> str:
     origin = checkpoint.note.partition("\n")[0]
-    return f"{re.sub('[^a-z0-9]+', '-', origin.lower()).strip('-') or 'log'}-{index_of(checkpoint.position)}.txt"
+    return re.sub("[^a-z0-9]+", "-", origin.lower()).strip("-") or "log"
 
 
 def _published() -> QuerySet[Checkpoint]:
-    return Checkpoint.objects.exclude(note="").order_by("-position")
+    return signed().order_by("-position")
+
+
+def _look(folder: Path) -> None:
+    """Raises CopiesAhead, with each call for as long as it is so; OSError."""
+    newest = _published().first()
+    if newest is None:
+        return
+    recent = standing.looked > 0 and time.monotonic() - standing.looked < LOOKED_S
+    if not recent or standing.ahead or newest.position < standing.position:
+        is_ahead = _is_ahead(folder, newest)
+        if is_ahead and not standing.ahead:
+            ALARMS.inc()
+            log.critical("checkpoint_copies_ahead", published=index_of(newest.position))
+        standing.ahead, standing.looked = is_ahead, time.monotonic()
+    if standing.ahead:
+        raise CopiesAhead
+    standing.position = newest.position
+
+
+def _is_ahead(folder: Path, newest: Checkpoint) -> bool:
+    """Whether the folder's largest checkpoint of this log is not one that this log can have had. Raises OSError."""
+    sizes = [0]
+    for entry in os.scandir(folder):
+        of, _, size = entry.name.removesuffix(".txt").rpartition("-")
+        if NAME.fullmatch(entry.name) and of == _log(newest):
+            sizes.append(int(size))
+    largest = max(sizes)
+    # Read after the folder: another process may have published and kept one meanwhile.
+    newest = _published().first() or newest
+    if largest == 0 or f"{_log(newest)}-{largest}.txt" == name_of(newest):
+        return False  # compared when it is kept
+    if largest > index_of(newest.position):
+        return True
+    text = (folder / f"{_log(newest)}-{largest}.txt").read_text(encoding="utf-8", errors="replace")
+    try:
+        root = Range.at(largest, reader(tree_of(newest.position))).root()
+        return Said.parse(text.partition("\n\n")[0] + "\n").root != root
+    except (BadNote, Missing):
+        return True
 
 
 def _missing(folder: Path) -> Iterator[Checkpoint]:

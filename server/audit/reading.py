@@ -32,15 +32,15 @@ def place(tree: int, level: int, number: int) -> int:
 def latest(tree: int | None = None, *, until: datetime | None = None) -> Published | None:
     """The newest published checkpoint, of one tree or of the newest; `until` leaves out those made later. None before
     the first."""
-    signed = _signed() if until is None else _signed().filter(made_at__lte=until)
+    found = signed() if until is None else signed().filter(made_at__lte=until)
     if tree is not None:
-        signed = signed.filter(position__gte=position(tree, 0), position__lt=position(tree + 1, 0))
-    return _published(signed.order_by("-position"))
+        found = found.filter(position__gte=position(tree, 0), position__lt=position(tree + 1, 0))
+    return _published(found.order_by("-position"))
 
 
 def first_over(at: int) -> Published | None:
     """The first published checkpoint that covers the leaf at this position; None while there is none."""
-    later = _signed().filter(position__gt=at, position__lt=position(tree_of(at) + 1, 0))
+    later = signed().filter(position__gt=at, position__lt=position(tree_of(at) + 1, 0))
     return _published(later.order_by("position"))
 
 
@@ -107,14 +107,14 @@ def tile_width(level: int, number: int, size: int) -> int:
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - number * WIDTH))
 
 
-def _signed() -> QuerySet[Checkpoint]:
-    """No checkpoint of more than its tree has leaves: somebody has put it there."""
+def signed() -> QuerySet[Checkpoint]:
+    """Published checkpoints; none of more than its tree has leaves, which somebody has put there."""
     last = Leaf.objects.filter(position=OuterRef("position") - 1)
     return Checkpoint.objects.exclude(note="").filter(Exists(last))
 
 
-def _published(signed: QuerySet[Checkpoint]) -> Published | None:
-    row = signed.first()
+def _published(rows: QuerySet[Checkpoint]) -> Published | None:
+    row = rows.first()
     if row is None:
         return None
     return Published(tree_of(row.position), index_of(row.position), bytes(row.root), row.note)

@@ -41,6 +41,7 @@ def look() -> tuple[str, ...]:
         "audit_sealing_late": rows.oldest_pending_s() > LATE_S,
         "audit_sequencer_stopped": bool(worker.state()),
         UNACCOUNTED: _unaccounted(),
+        "checkpoint_copies_ahead": keeping.ahead(),
         "checkpoint_copies_failing": keeping.failing() or mailing.failing(),
     }
     return tuple(code for code, is_so in found.items() if is_so)

@@ -48,6 +48,7 @@ class Folder(TownTestCase):
         super().setUp()
         self.folder.mkdir()
         self.enterContext(with_settings(audit_checkpoint_dir=self.folder))
+        self.enterContext(patch.object(keeping, "standing", keeping._Standing()))
         self.log = Log()
         self.addCleanup(self.log.close)
 
