@@ -60,6 +60,7 @@ WORDS: dict[str, Any] = {
     "no_answer_wanted": _("This only needs to be acknowledged; it takes no words."),
     "answered_already": _("This was done before, with other words or none. The new words were not kept."),
     # Review
+    "reason_needed": _("As privacy officer you look people up one by one, for a reason that you write down."),
     "officer_only": _("Only the privacy officer can do this."),
     "own_shield": _("Nobody decides this about themselves. Ask another officer."),
     "shielded_already": _("This is decided already. End that decision before you make a new one."),

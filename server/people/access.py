@@ -151,8 +151,14 @@ def recheck_registered(acting: Acting, number: str) -> None:
         raise NotFound(refusal=Refusal(type="patient.viewed", reason="no_relation"))
 
 
-def directory(*, words: str, unit_id: UUID | None, role: str) -> QuerySet[Engagement]:
-    """Current staff whose name, role or unit has `words` in it, in a unit, in a role; empty arguments do not narrow."""
+def directory(*, acting: Acting, words: str, unit_id: UUID | None, role: str) -> QuerySet[Engagement]:
+    """Current staff whose name, role or unit has `words` in it, in a unit, in a role; empty arguments do not narrow.
+
+    Raises Forbidden `reason_needed` for whoever acts as privacy officer: the log shows them ids, and they look up whose
+    they are for a reason that stands there (`review/look-ups`).
+    """
+    if acting.kind == "officer":
+        raise Forbidden(code="reason_needed", refusal=Refusal("directory.viewed", "officer"))
     found = Engagement.objects.current().filter(user__is_active=True).select_related("user", "unit__controller")
     for word in words.casefold().split():
         found = found.filter(

@@ -37,7 +37,7 @@ def capabilities(kind: Kind, *, health_personnel: bool) -> list[str]:
                 "access_log.read",
             ]
         case "officer":
-            return ["directory.read", "review.read"]
+            return ["review.read"]
         case "administrator":
             return ["directory.read"]
         case _:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from server.audit.models import AuditEvent, Leaf
 from server.common.errors import Forbidden, NotFound, Refusal
@@ -23,15 +23,18 @@ def require_officer(acting: Acting, act: str) -> Officer:
     return acting.officer
 
 
+def related_to(officer: Officer) -> QuerySet[Relation]:
+    """What ties patients to the officer's controller, or did."""
+    return Relation.objects.filter(unit__controller_id=officer.controller_id, valid_from__lte=NOW)
+
+
 def open_patient_of(officer: Officer, patient_id: UUID, act: str) -> Patient:
     """A patient who has, or has had, to do with a unit of the officer's controller: what was logged then is theirs to
     ask for afterwards too (GDPR article 15).
 
     Raises NotFound, the same for foreign and missing; recorded as `act`.
     """
-    related = Relation.objects.filter(
-        patient_id=OuterRef("id"), unit__controller_id=officer.controller_id, valid_from__lte=NOW
-    )
+    related = related_to(officer).filter(patient_id=OuterRef("id"))
     # One statement whether the patient is foreign or missing, so that time does not tell them apart.
     found = Patient.objects.filter(id=patient_id).annotate(related=Exists(related)).first()
     if found is None or not found.related:

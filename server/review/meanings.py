@@ -41,6 +41,7 @@ TYPES: dict[str, Any] = {
     "crowd.engaged": _("Making invented staff for a trial."),
     "crowd.registered": _("Making invented patients for a trial."),
     "crowd.signed_in": _("Signing invented people in for a trial."),
+    "directory.viewed": _("Looking in the staff directory."),
     "duty.done": _("Doing a task, or acknowledging it."),
     "duty.owed": _("Giving somebody a task."),
     "duty.released": _("Taking a task back."),
@@ -94,6 +95,7 @@ TYPES: dict[str, Any] = {
     "review.export_made": _("An officer ordered an export of the log."),
     "review.export_viewed": _("An officer looked at an export of the log."),
     "review.exports_viewed": _("An officer saw the list of exports."),
+    "review.patient_found": _("An officer looked for a patient by identity number, for a written reason."),
     "review.proof_read": _("Fetching a proof that an event is in the log."),
     "review.finding_viewed": _("An officer opened a finding."),
     "review.findings_viewed": _("An officer saw the list of findings."),
@@ -103,6 +105,7 @@ TYPES: dict[str, Any] = {
     "review.shield_decided": _("An officer decided that patients see a code in place of an employee's name."),
     "review.shield_ended": _("An officer decided that patients see an employee's name again."),
     "review.shields_viewed": _("An officer read which employees are shown by a code."),
+    "review.staff_found": _("An officer looked for an employee by name, for a written reason."),
     "review.subject_exported": _(
         "An officer took out all that the log says about a patient, for a request for access."
     ),

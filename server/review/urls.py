@@ -6,6 +6,7 @@ from server.review.api import findings, newest, proofs
 from server.review.api.access_log import AccessLog, AccessLogExport
 from server.review.api.events import Events, OneEvent, Reveals
 from server.review.api.exports import ExportDownload, Exports, OneExport, SubjectRequests
+from server.review.api.look_ups import LookUps
 from server.review.api.retention import Retention
 from server.review.api.shields import ShieldEnd, Shields
 
@@ -36,5 +37,6 @@ urlpatterns = [
     path("review/exports/<uuid:export_id>", OneExport.as_view()),
     path("review/exports/<uuid:export_id>/download", ExportDownload.as_view()),
     path("review/subject-requests", SubjectRequests.as_view()),
+    path("review/look-ups", LookUps.as_view()),
     path("review/retention", Retention.as_view()),
 ]

@@ -25,7 +25,7 @@ OTHER_WORDS = {
     *("consent_version.minute", "consent_version.remark", "consent_version.text", "duty.answer"),  # places of the vault
     *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
     *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
-    *("people.access_effects", "vault.custody"),  # ports
+    *("audit.recipients", "people.access_effects", "vault.custody"),  # ports
     "room.closed",  # a frame
 }
 MADE = {

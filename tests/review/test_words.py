@@ -14,7 +14,8 @@ pytestmark = sqlite_only
 
 KARI = Who(name="Kari Nes", role="psykolog", place="Fjordvik")
 REFUSED_ONLY = {
-    *("answer.repeated", "consent.answered", "consent.recorded", "exclusion.lifted", "read.marked", "staff.required")
+    *("answer.repeated", "consent.answered", "consent.recorded", "directory.viewed", "exclusion.lifted"),
+    *("read.marked", "staff.required"),
 }
 """Types that are written of refusals alone."""
 
