@@ -17,6 +17,7 @@ from django.db import connection
 from server.audit import detail, leaf
 from server.audit.merkle import HEIGHT, Range
 from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, index_of, position
+from server.audit.models import VerifierKey as KeyRow
 from server.audit.reading import place
 from server.audit.rows import oldest_pending_s
 from server.audit.verify import BadNote, VerifierKey, leaf_hash, open_checkpoint
@@ -69,8 +70,10 @@ def check(keys: Sequence[VerifierKey], progress: Progress, *, details: bool = Tr
     """Everything that is wrong, in the order it is met. `keys` are those that checkpoints may be signed with; `details`
     are opened and compared unless it says otherwise, which takes the master keys.
 
-    Raises MasterKeyFault, and what the database raises.
+    What the database itself says of the keys is believed of none: a row that is not among `keys` is a fault. Raises
+    MasterKeyFault, and what the database raises.
     """
+    yield from _strangers(keys)
     trees = _trees()
     total, done = sum(one.size for one in trees), 0
     for one in trees:
@@ -80,6 +83,13 @@ def check(keys: Sequence[VerifierKey], progress: Progress, *, details: bool = Tr
         done += one.size
     yield from _beyond(trees)
     yield from _accounts()
+
+
+def _strangers(keys: Sequence[VerifierKey]) -> Iterator[Fault]:
+    known = {key.line for key in keys}
+    for line in KeyRow.objects.order_by("since", "line").values_list("line", flat=True):
+        if line not in known:
+            yield _altered(f"the verifier key {line!a} in the database is none of those that may have signed")
 
 
 def _trees() -> list[Whole]:

@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` says what `serve` would refuse or warn of; whoever runs another ASGI server runs it first."""
+"""`manage.py check --deploy` says what `serve` would refuse or warn of; with another ASGI server it is run first."""
 
 from collections.abc import Sequence
 from typing import Any

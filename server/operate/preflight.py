@@ -61,16 +61,23 @@ def choice_faults() -> list[str]:
     ]
     if settings.ENV.audit_mail_to and not settings.ENV.email_url:
         faults.append("AUDIT_MAIL_TO names officers, and EMAIL_URL no mail server that would reach them.")
-    if (store := _store()) is not None and store == _log():
-        faults.append(
-            "AUDIT_STORE names the database that holds the log: whoever restores one restores both, and the sequencer "
-            "would not notice."
-        )
+    if fault := store_fault():
+        faults.append(fault)
     try:
         retention.rules()
     except retention.Unusable as fault:
         faults.append(f"RETENTION_FILE cannot be used: {fault}")
     return faults
+
+
+def store_fault() -> str | None:
+    """The sequencer's memory must lie outside the database that it seals."""
+    if (store := _store()) is None or store != _log():
+        return None
+    return (
+        "AUDIT_STORE names the database that holds the log: whoever restores one restores both, and the sequencer "
+        "would not notice."
+    )
 
 
 def production_faults() -> list[str]:

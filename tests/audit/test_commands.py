@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from server.audit import checking, exporting, keys, verify, worker
-from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, position
+from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, VerifierKey, position
 from server.audit.note import Signer, sign_note
 from server.common.clock import now
 from server.common.ids import new_id
@@ -66,7 +66,9 @@ class Sealed(TownTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.log.remember()
-        self.enterContext(patch.object(keys, "signers", lambda: [self.log.signer]))
+        self.keys = self.folder.with_name("signing.key")
+        keys.write(self.keys, self.log.signer)
+        self.enterContext(patch.object(keys, "file", lambda: self.keys))
         self.enterContext(patch.object(worker, "store", lambda: self.log.store))
 
     def at(self, event: UUID) -> int:
@@ -188,6 +190,34 @@ class Verify(Sealed):
         Pending.objects.update(since=now() - timedelta(minutes=1))
         code, said = refused("verify")
         assert (code, "2 events wait, the oldest for 60 s" in said) == (audit.LATE, True)
+
+    def test_keys_of_the_database_are_not_believed(self) -> None:
+        """Rewritten and signed anew by somebody who put a key of their own beside ours. Red when rows are trusted."""
+        newest, forger = Checkpoint.objects.latest("position"), Signer.new(ORIGIN)
+        note = verify_note(verify.open_note(newest.note, [self.log.signer.verifier]), forger)
+
+        def forge() -> None:
+            VerifierKey.objects.create(line=forger.verifier.line)
+            VerifierKey.objects.create(line="nonsense")
+            Checkpoint.objects.filter(position=newest.position).update(note=note)
+
+        code, said = self.found(forge)
+        assert (code, said.splitlines()[0]) == (audit.ALTERED, "3 faults:")
+        assert f"the verifier key '{forger.verifier.line}' in the database is none of those" in said
+        assert f"checkpoint of size {Head.objects.get().size}: none of the given keys has signed it" in said
+        self.keys.unlink()
+        code, again = refused("verify", "--quiet", "--key", self.log.signer.verifier.line)
+        assert (code, again) == (audit.ALTERED, said)
+
+    def test_whose_keys_it_trusts_is_said(self) -> None:
+        assert f"keys: of {self.keys}" in run("verify", "--quiet")
+        self.keys.write_text("nonsense")
+        assert refused("verify", "--quiet")[0] == audit.UNUSABLE
+        self.keys.unlink()
+        assert "TAKEN FROM THE DATABASE THAT IS CHECKED" in run("verify", "--quiet")
+        assert "keys: those that were given" in run("verify", "--quiet", "--key", self.log.signer.verifier.line)
+        with pytest.raises(CommandError, match="not a verifier key"):
+            run("verify", "--key", "nonsense")
 
     def test_lines_that_are_missing(self) -> None:
         line = Line.objects.order_by("position").first()

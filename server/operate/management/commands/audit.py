@@ -1,12 +1,14 @@
 """`manage.py audit keygen | sequence | status | verify | export | adopt`: looking after the sealed log. Prints ids,
 numbers and codes only."""
 
+import os
 import signal
 import sys
 import threading
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from server.audit.models import Pending, Tree, VerifierKey
 from server.audit.note import Signer
 from server.audit.store import StoreFault, StoreMoved
 from server.audit.verify import VerifierKey as Key
-from server.operate import loops
+from server.operate import loops, preflight
 from server.review import lines
 from server.vault.errors import MasterKeyFault, VaultError
 
@@ -75,6 +77,9 @@ class Command(BaseCommand):
         verbs.add_parser("sequence", help="seal until stopped: where SEQUENCER is off for the serving processes")
         verbs.add_parser("status", help="how far the log is sealed, published and kept elsewhere")
         verify = verbs.add_parser("verify", help="hold every row of the log against every other")
+        verify.add_argument(
+            "--key", action="append", default=[], type=_key, metavar="LINE", help="a verifier key that may have signed"
+        )
         verify.add_argument("--no-details", action="store_true", help="leave details closed: needs no master keys")
         verify.add_argument("--quiet", action="store_true", help="say nothing while it goes on")
         export = verbs.add_parser(
@@ -136,6 +141,8 @@ class Command(BaseCommand):
         stop = threading.Event()
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: stop.set())
+        if fault := preflight.store_fault():
+            raise CommandError(fault, returncode=UNUSABLE)
         keys.signers()  # what is missing is said at once
         self.stdout.write("Sealing. Ctrl-C or SIGTERM stops.")
         for thread in loops.start(stop, (loops.Loop("audit", metrics.tick, worker.EVERY_S),)):
@@ -165,8 +172,10 @@ class Command(BaseCommand):
     def _verify(self, options: dict[str, Any]) -> None:
         tell = _Teller(self, "entries", quiet=options["quiet"])
         shown, found = list[str](), Counter[int]()
+        trusted, whose = _trusted(options["key"])
+        self.stdout.write(whose)
         codes = {checking.Kind.ALTERED: ALTERED, checking.Kind.UNACCOUNTED: UNACCOUNTED, checking.Kind.LATE: LATE}
-        for fault in checking.check(_verifiers(), tell, details=not options["no_details"]):
+        for fault in checking.check(trusted, tell, details=not options["no_details"]):
             found[codes[fault.kind]] += 1
             shown += [f"{fault.kind}: {fault.text}"] if len(shown) < SHOWN else []
         for controller, position in lines.wrong():
@@ -251,10 +260,33 @@ class _Teller:
             self._command.stdout.write(f"{done} of {total} {self._what}")
 
 
-def _verifiers() -> list[Key]:
-    """Of the key file where there is one, and of the record, which a rotation leaves more of."""
-    found = [Key.parse(line) for line in VerifierKey.objects.values_list("line", flat=True)]
-    origins = list(Tree.objects.values_list("origin", flat=True))
-    with suppress(keys.KeyFault):
-        found += [signer.named(origin).verifier for signer in keys.signers() for origin in origins]
-    return list(dict.fromkeys(found))
+def _trusted(given: Sequence[Key]) -> tuple[list[Key], str]:
+    """Keys that checkpoints may be signed with, under the name of every tree, and in words whose they are. The database
+    is asked only when there is nobody else: whoever can rewrite the log in it can put a key of their own there.
+
+    Raises KeyFault.
+    """
+    path, origins = keys.file(), list(Tree.objects.values_list("origin", flat=True))
+    if os.access(path, os.R_OK):
+        given = [*given, *(signer.verifier for signer in keys.read(path))]
+        whose = f"keys: of {path}, and those that were given"
+    elif given:
+        whose = "keys: those that were given"
+    else:
+        found = []
+        for line in VerifierKey.objects.values_list("line", flat=True):
+            with suppress(ValueError):
+                found.append(Key.parse(line))
+        return found, (
+            "KEYS: TAKEN FROM THE DATABASE THAT IS CHECKED, for want of a key file. Whoever rewrote the log there "
+            "could have signed it with a key of their own. Give --key."
+        )
+    named = [Key(origin, key.public) for key in given for origin in origins]
+    return list(dict.fromkeys([*given, *named])), whose
+
+
+def _key(line: str) -> Key:
+    try:
+        return Key.parse(line)
+    except ValueError:
+        raise ArgumentTypeError("this is not a verifier key, or it was mistyped") from None
