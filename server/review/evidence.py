@@ -1,6 +1,7 @@
 """What the rules for odd access are given: acts of one controller's log, and what else they compare.
 
-Everything is read in a fixed number of statements for a batch of lines, however many people are in it.
+Everything is read in a fixed number of statements for a batch of lines, however many people are in it, and of nobody
+more than `OF_EACH` earlier lines for one rule, however many they have.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -8,18 +9,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Min, OuterRef, Q, QuerySet, Subquery
 
 from server.audit.models import AuditEvent, Leaf, Pending
 from server.common.clock import now
 from server.duties.models import Duty, Kind
-from server.people.models import Engagement, User
+from server.people.models import Engagement, Patient, User
 from server.review import odd
 from server.review.models import Line, Progress
 from server.review.odd import Act, Limits, Odd
 from server.review.surnames import common, surnames_of
 
 PER_STATEMENT = 5_000
+OF_EACH = 1_000
+"""Earlier lines of one person, or about one patient, that the lines of a batch are seen beside: the newest. Far more
+than any limit asks for, and few enough that who floods the log delays nobody's question."""
+NOWHERE = UUID(int=0)
 SLACK = timedelta(minutes=5)
 """What an act's transaction, and its way into the log, take at most."""
 
@@ -96,38 +101,60 @@ def settled(controller_id: UUID, lines: Sequence[Line], until: datetime) -> list
     if not looks:
         return []
     known = limits()
-    later = Line.objects.filter(
+    worked = Line.objects.filter(
         controller_id=controller_id,
         actor_id__in={act.actor for act in looks},
         subject_id__in={act.subject for act in looks},
-        at__gte=min(act.at for act in looks),
-        at__lte=max(act.at for act in looks) + timedelta(days=known.act_days),
-    ).exclude(type__in=odd.LOOKS | odd.UNASKED)
-    return odd.look_without_act([*looks, *_acts(later)], known, until=until)
+    ).exclude(Q(type__in=odd.NO_WORK) | Q(outcome="refused"))
+    first, last = min(act.at for act in looks), max(act.at for act in looks)
+    meanwhile = worked.filter(at__gte=first, at__lte=last)
+    # After the last look the first act for each patient says as much as all of them.
+    pairs = worked.filter(at__gt=last, at__lte=last + timedelta(days=known.act_days)).values("actor_id", "subject_id")
+    later = pairs.annotate(first=Min("at"), done=Min("type")).values_list("actor_id", "subject_id", "first", "done")
+    acts = [Act(event=NOWHERE, at=at, type=done, actor=who, subject=about) for who, about, at, done in later if who]
+    return odd.look_without_act([*looks, *_acts(meanwhile), *acts], known, until=until)
 
 
 def _context(before: QuerySet[Line], touched: Iterable[Act], known: Limits) -> list[Act]:
-    """Earlier lines that belong to what somebody has done now; four statements, each by an index."""
+    """Earlier lines that belong to what somebody has done now; each statement by an index."""
     touched = list(touched)
     if not touched:
         return []
     start = min(act.at for act in touched)
     people = {act.actor for act in touched if act.looks or act.denied}
     patients = {act.subject for act in touched if act.subject is not None}
-    ended = {act.subject for act in touched if act.type == odd.WITHDRAWN}
+    ended = {act.subject for act in touched if act.subject is not None and act.type == odd.WITHDRAWN}
     window = timedelta(minutes=max(known.patients_minutes, known.denied_minutes))
     door, after = timedelta(hours=known.own_door_hours), timedelta(hours=known.after_hours)
+    opened, answered = {odd.RELATED, *odd.ROOM_DOORS}, {odd.WITHDRAWN, *odd.ANSWERS}
     wanted = [
-        Q(actor_id__in=people, at__gte=start - window, type__in=odd.TRIES),
-        Q(actor_id__in=people, at__gte=start - door, type__in={odd.RELATED, *odd.ROOM_DOORS}),
-        Q(subject_id__in=patients, at__gte=start - max(door, after), type__in={odd.WITHDRAWN, *odd.ANSWERS}),
-        Q(subject_id__in=patients, actor_id__in=people, at__gte=start - after, outcome="refused"),
+        _newest(before.filter(at__gte=start - window, type__in=odd.TRIES), "actor_id", people),
+        _newest(before.filter(at__gte=start - door, type__in=opened), "actor_id", people),
+        _newest(before.filter(at__gte=start - max(door, after), type__in=answered), "subject_id", patients),
+        _newest(before.filter(at__gte=start - after, subject_id__in=patients, outcome="refused"), "actor_id", people),
     ]
     if ended:
         since = start - timedelta(minutes=known.before_minutes)
-        wanted.append(Q(subject_id__in=ended, at__gte=since, type="events.viewed"))
-    found = {line.event_id: line for one in wanted for line in before.filter(one)}
+        wanted.append(_newest(before.filter(at__gte=since, type="events.viewed"), "subject_id", ended))
+    found = {line.event_id: line for one in wanted for line in one}
     return _acts(found.values())
+
+
+def _newest(lines: QuerySet[Line], column: str, ids: Collection[UUID]) -> list[Line]:
+    """Of each of these people, or of these patients, the newest of the lines; a second statement says since when, where
+    somebody may have too many."""
+    every = lines.filter(**{f"{column}__in": ids})
+    found = list(every[:OF_EACH])
+    if len(found) < OF_EACH:
+        return found
+    behind = lines.filter(**{column: OuterRef("id")}).order_by("-at").values("at")[OF_EACH - 1 : OF_EACH]
+    rows = Patient.objects.all() if column == "subject_id" else User.objects.all()
+    since = dict(rows.filter(id__in=ids).annotate(since=Subquery(behind)).values_list("id", "since"))
+    wanted = Q(**{f"{column}__in": {one for one in ids if since.get(one) is None}})
+    for one, at in since.items():
+        if at is not None:
+            wanted |= Q(**{column: one, "at__gte": at})
+    return list(lines.filter(wanted))
 
 
 def _dormant(controller_id: UUID, fresh: Sequence[Act], before: QuerySet[Line], known: Limits) -> list[Odd]:
@@ -143,7 +170,7 @@ def _dormant(controller_id: UUID, fresh: Sequence[Act], before: QuerySet[Line], 
     slept = {user: at for user, at in rows.values_list("id", "last") if at is not None and at <= newest}
     if not slept:
         return []
-    since = before.filter(actor_id__in=slept, at__gte=start)
+    since = _newest(before.filter(at__gte=start), "actor_id", slept.keys())
     acts = [act for act in [*fresh, *_acts(since)] if act.actor in slept]
     return odd.dormant(acts, known, before=slept)
 

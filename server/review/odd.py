@@ -3,17 +3,20 @@
 A rule gets acts of one controller's log, in any order, and its limits; it answers which of them a person should look
 at. None of them knows whether something wrong was done: each finds what has usually a good reason and sometimes none.
 No rule compares people with each other, counts what somebody does at work, or knows what time of day it is.
+
+None goes through all acts again for each of them (`windows.py`): whoever floods the log must not keep it from being
+asked.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from operator import attrgetter
 from uuid import UUID
 
-K = TypeVar("K")
+from server.review.windows import ByOthers, by_actor, grouped, moment, runs, some, span
 
 LOOKS = frozenset(
     {
@@ -45,6 +48,8 @@ ROOM_DOORS = frozenset({"room.opened", "ground.recorded", "member.proposed"})
 ANSWERS = frozenset({"consent.given", "consent.changed", "consent.renewed"})
 WITHDRAWN = "consent.withdrawn"
 EMERGENCY = "emergency_access.begun"
+NO_WORK = LOOKS | UNASKED | {RELATED, REGISTERED, EMERGENCY, "ground.recorded"}
+"""Looking, and opening the door."""
 
 CHOSEN = frozenset({"self", "consent"})
 """The patient has let this person in, which answers the question before it is asked."""
@@ -135,8 +140,7 @@ class Act:
     @property
     def works(self) -> bool:
         """Something was done for the patient: more than looking, and more than opening the door."""
-        doors = {RELATED, REGISTERED, EMERGENCY, "ground.recorded"}
-        return not self.refused and self.type not in LOOKS | UNASKED | doors
+        return not self.refused and self.type not in NO_WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +172,11 @@ def look_without_act(acts: Iterable[Act], limits: Limits, *, until: datetime) ->
     wait = timedelta(days=limits.act_days)
     found = []
     for (actor, subject), theirs in _by_pair(acts):
-        worked = [act.at for act in theirs if act.works]
+        worked = [act for act in theirs if act.works]
         idle = [
             act
             for act in theirs
-            if _uninvited(act)
-            and act.at + wait < until
-            and not any(act.at <= moment <= act.at + wait for moment in worked)
+            if _uninvited(act) and act.at + wait < until and not span(worked, act.at, act.at + wait, with_last=True)
         ]
         if idle:
             case = f"{actor}/{subject}"
@@ -187,8 +189,8 @@ def many_patients(acts: Iterable[Act], limits: Limits) -> list[Odd]:
     """Somebody opened `patients` different patients, one by one, within `patients_minutes`."""
     window = timedelta(minutes=limits.patients_minutes)
     found = []
-    for actor, theirs in _by_actor(act for act in acts if act.looks and act.subject and act.basis != "self"):
-        for run, most in _runs(theirs, window, limits.patients, lambda some: len({act.subject for act in some})):
+    for actor, theirs in by_actor(act for act in acts if act.looks and act.subject and act.basis != "self"):
+        for run, most in runs(theirs, window, limits.patients, attrgetter("subject")):
             said = {"patients": most, "limit": limits.patients, "minutes": limits.patients_minutes}
             found.append(Odd(Kind.MANY_PATIENTS, str(actor), actor, None, run, window, said))
     return found
@@ -225,16 +227,22 @@ def self_granted(acts: Iterable[Act], limits: Limits) -> list[Odd]:
     without the patient having answered in between. An answer that they wrote down themself is no answer of another."""
     within = timedelta(hours=limits.own_door_hours)
     known = list(acts)
-    answers = _grouped((act for act in known if act.type in ANSWERS and not act.refused), lambda act: act.subject)
+    given = grouped((act for act in known if act.type in ANSWERS and not act.refused), lambda act: act.subject)
+    answers = {patient: ByOthers(theirs) for patient, theirs in given.items()}
     found = []
     for (actor, subject), theirs in _by_pair(known):
-        others = [answer for answer in answers.get(subject, ()) if answer.actor != actor]
+        looks = grouped((act for act in theirs if act.looks), _seen_through)
         for door in (act for act in theirs if _own_door(act)):
-            seen = [act for act in theirs if door.at <= act.at <= door.at + within and _through(door, act, others)]
+            through = looks.get(_opens(door), [])
+            seen = span(through, door.at, door.at + within, with_last=True)
+            answer = answers[subject].first(door.at, but=actor) if subject in answers else None
+            if answer is not None and door.type != RELATED:
+                before = span(through, door.at, answer.at, with_last=False)
+                seen = range(seen.start, min(seen.stop, before.stop))
             if seen:
                 said = {"hours": limits.own_door_hours}
                 case = f"{actor}/{subject}/{door.event}"
-                found.append(Odd(Kind.SELF_GRANTED, case, actor, subject, (door, *seen), None, said))
+                found.append(Odd(Kind.SELF_GRANTED, case, actor, subject, (door, *some(through, seen)), None, said))
     return found
 
 
@@ -242,10 +250,10 @@ def emergency(acts: Iterable[Act], limits: Limits, *, reviews: Mapping[UUID, UUI
     """Emergency access was used. `reviews` says which duty to review answers for which access; accesses that one
     review answers for are one case."""
     used = [act for act in acts if act.type == EMERGENCY and not act.refused and act.object is not None]
-    by_case = _grouped(used, lambda act: str(reviews.get(act.object or act.event, act.object)))
+    by_case = grouped(used, lambda act: str(reviews.get(act.object or act.event, act.object)))
     return [
-        Odd(Kind.EMERGENCY, case, some[0].actor, some[0].subject, tuple(sorted(some, key=_moment)), None)
-        for case, some in by_case.items()
+        Odd(Kind.EMERGENCY, case, one[0].actor, one[0].subject, tuple(sorted(one, key=moment)), None)
+        for case, one in by_case.items()
     ]
 
 
@@ -255,21 +263,22 @@ def around_withdrawal(acts: Iterable[Act], limits: Limits) -> list[Odd]:
     `after_tries` times. Seeing the patient's card by relation is none of it: somebody is to offer a call (M4)."""
     before, after = timedelta(minutes=limits.before_minutes), timedelta(hours=limits.after_hours)
     known = list(acts)
-    about = _grouped(known, lambda act: act.subject)
+    ends = [act for act in known if act.type == WITHDRAWN and not act.refused and act.subject]
+    places = {(end.subject, end.room) for end in ends}
+    there = grouped((act for act in known if (act.subject, act.room) in places), lambda act: (act.subject, act.room))
+    people = {place: [(actor, *_around(theirs)) for actor, theirs in by_actor(all_)] for place, all_ in there.items()}
     found = []
-    for end in (act for act in known if act.type == WITHDRAWN and not act.refused and act.subject):
-        for actor, theirs in _by_actor(about[end.subject]):
+    for end in ends:
+        for actor, pages, denials, by_law in people[end.subject, end.room]:
             if actor == end.actor:
                 continue
-            there = [act for act in theirs if act.room == end.room]
-            read = [act for act in there if _pages(act) and end.at - before <= act.at < end.at]
-            later = [act for act in there if end.at <= act.at <= end.at + after]
-            tries = [act for act in later if act.denied]
-            by_law = [act for act in later if act.looks and act.basis in ("statute", "emergency", "alert")]
+            read = span(pages, end.at - before, end.at, with_last=False)
+            tries = span(denials, end.at, end.at + after, with_last=True)
+            looks = span(by_law, end.at, end.at + after, with_last=True)
             of_note = [
-                *(read if len(read) >= limits.before_pages else ()),
-                *(tries if len(tries) >= limits.after_tries else ()),
-                *by_law,
+                *(some(pages, read) if len(read) >= limits.before_pages else ()),
+                *(some(denials, tries) if len(tries) >= limits.after_tries else ()),
+                *some(by_law, looks),
             ]
             if of_note:
                 said = {
@@ -278,11 +287,11 @@ def around_withdrawal(acts: Iterable[Act], limits: Limits) -> list[Odd]:
                     "minutes": limits.before_minutes,
                     "tries": len(tries),
                     "tries_limit": limits.after_tries,
-                    "looks": len(by_law),
+                    "looks": len(looks),
                     "hours": limits.after_hours,
                 }
                 case = f"{actor}/{end.event}"
-                together = tuple(sorted([end, *of_note], key=_moment))
+                together = tuple(sorted([end, *of_note], key=moment))
                 found.append(Odd(Kind.WITHDRAWAL, case, actor, end.subject, together, None, said))
     return found
 
@@ -291,8 +300,8 @@ def denied(acts: Iterable[Act], limits: Limits) -> list[Odd]:
     """Somebody was denied `denied` times within `denied_minutes`, whatever they asked for."""
     window = timedelta(minutes=limits.denied_minutes)
     found = []
-    for actor, theirs in _by_actor(act for act in acts if act.denied):
-        for run, most in _runs(theirs, window, limits.denied, len):
+    for actor, theirs in by_actor(act for act in acts if act.denied):
+        for run, most in runs(theirs, window, limits.denied, attrgetter("event")):
             said = {"times": most, "limit": limits.denied, "minutes": limits.denied_minutes}
             about = {act.subject for act in run}
             subject = about.pop() if len(about) == 1 else None
@@ -305,7 +314,7 @@ def dormant(acts: Iterable[Act], limits: Limits, *, before: Mapping[UUID, dateti
     before these; who never acted has no silence to end. `acts` are all of whoever is judged, whatever they did."""
     silence, waking = timedelta(days=limits.dormant_days), timedelta(hours=limits.waking_hours)
     found = []
-    for actor, theirs in _by_actor(act for act in acts if act.at_work):
+    for actor, theirs in by_actor(act for act in acts if act.at_work):
         moments = sorted([*(act.at for act in theirs), *([before[actor]] if actor in before else [])])
         waking_up = tuple(act for act in theirs if act.looks and _slept(act.at, moments, silence, waking))
         if waking_up:
@@ -315,8 +324,8 @@ def dormant(acts: Iterable[Act], limits: Limits, *, before: Mapping[UUID, dateti
 
 
 def _slept(at: datetime, moments: Sequence[datetime], silence: timedelta, waking: timedelta) -> bool:
-    earlier = [moment for moment in moments if moment < at - waking]
-    return bool(earlier) and at - earlier[-1] >= silence
+    earlier = bisect_left(moments, at - waking)
+    return earlier > 0 and at - moments[earlier - 1] >= silence
 
 
 def _uninvited(act: Act) -> bool:
@@ -339,54 +348,25 @@ def _own_door(act: Act) -> bool:
     )
 
 
-def _through(door: Act, look: Act, answers: Iterable[Act]) -> bool:
-    if not look.looks or look.event == door.event:
-        return False
-    if door.type == RELATED:
-        return look.basis == "relation" and look.room is None
-    between = any(door.at <= answer.at <= look.at for answer in answers)
-    # By a relation one sees of a room that it has been asked for, and nothing that is in it.
-    return look.room == door.room and look.basis not in ("self", "relation") and not between
+def _opens(door: Act) -> tuple[str, UUID | None]:
+    return ("card", None) if door.type == RELATED else ("room", door.room)
 
 
-def _runs(
-    acts: Sequence[Act], window: timedelta, limit: int, measure: Callable[[Sequence[Act]], int]
-) -> Iterator[tuple[tuple[Act, ...], int]]:
-    """Stretches of `acts` (in time's order) in which every act lies in some window that measures `limit` or more; with
-    the most that any window measures."""
-    first, run, most = 0, (0, 0), 0
-    for last, act in enumerate(acts):
-        while acts[first].at < act.at - window:
-            first += 1
-        measured = measure(acts[first : last + 1])
-        if measured < limit:
-            continue
-        if most and first >= run[1]:
-            yield tuple(acts[slice(*run)]), most
-            most = 0
-        run = (run[0] if most else first, last + 1)
-        most = max(most, measured)
-    if most:
-        yield tuple(acts[slice(*run)]), most
+def _seen_through(look: Act) -> tuple[str, UUID | None]:
+    """What somebody opens who can look there. By a relation one sees of a room that it has been asked for, and nothing
+    that is in it."""
+    if look.basis == "relation":
+        return "card" if look.room is None else "", look.room
+    return "" if look.basis == "self" else "room", look.room
 
 
-def _by_actor(acts: Iterable[Act]) -> Iterator[tuple[UUID, list[Act]]]:
-    for actor, theirs in _grouped(acts, lambda act: act.actor).items():
-        yield actor, sorted(theirs, key=_moment)
+def _around(theirs: Sequence[Act]) -> tuple[list[Act], list[Act], list[Act]]:
+    """What a withdrawal makes worth a question: pages that were read, denials, looks by law."""
+    by_law = [act for act in theirs if act.looks and act.basis in ("statute", "emergency", "alert")]
+    return [act for act in theirs if _pages(act)], [act for act in theirs if act.denied], by_law
 
 
 def _by_pair(acts: Iterable[Act]) -> Iterator[tuple[tuple[UUID, UUID], list[Act]]]:
-    for (actor, subject), theirs in _grouped(acts, lambda act: (act.actor, act.subject)).items():
+    for (actor, subject), theirs in grouped(acts, lambda act: (act.actor, act.subject)).items():
         if subject is not None:
-            yield (actor, subject), sorted(theirs, key=_moment)
-
-
-def _grouped(acts: Iterable[Act], key: Callable[[Act], K]) -> dict[K, list[Act]]:
-    found: dict[K, list[Act]] = defaultdict(list)
-    for act in acts:
-        found[key(act)].append(act)
-    return found
-
-
-def _moment(act: Act) -> tuple[datetime, UUID]:
-    return act.at, act.event
+            yield (actor, subject), sorted(theirs, key=moment)

@@ -1,10 +1,13 @@
 """The rules for odd access, applied to what has been sealed: each controller's lines in their order, once.
 
-No state in memory. A batch, the findings made of it and how far it went are one transaction under the lock of the
-controller's `Watch`: a crash leaves it all undone, and of two workers one does it.
+No state in memory. A batch is read and compared outside any transaction, however long that takes. What was found is
+written under the lock of the controller's `Watch`, if that stands where it stood when the batch was read: of two
+workers one does it. The last findings of a batch and how far it went are one transaction, and no finding is made twice:
+a crash leaves nothing out.
 """
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,13 +33,14 @@ from server.review.odd import Odd
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-"""Lines of one transaction."""
+"""Lines that are read at once."""
 ROUNDS = 20
 """Batches of one tick, of either kind; what is left waits for the next."""
 EVENTS = 100
 """Events that one finding names."""
 AT_ONCE = 200
-"""Findings closed, or found without an officer, in one tick."""
+"""Findings written in one transaction: some tens of milliseconds, in which SQLite lets nobody else write. Of those that
+are closed, or found without an officer, as many in one tick."""
 
 
 def tick() -> int:
@@ -89,38 +93,48 @@ def _wait() -> timedelta:
     return timedelta(days=settings.ENV.odd_act_days)
 
 
-@transaction.atomic
 def _read(controller_id: UUID) -> int:
-    """One batch of a controller's lines; how many. 0 when another worker reads them."""
-    watch = _lock(controller_id)
-    if watch is None:
+    """One batch of a controller's lines; how many. 0 when another worker has read them meanwhile."""
+    was = _standing(controller_id).position
+    rows = Line.objects.filter(controller_id=controller_id, position__gt=was).order_by("position")
+    lines = list(rows[:BATCH])
+    if not lines:
         return 0
-    lines = list(
-        Line.objects.filter(controller_id=controller_id, position__gt=watch.position).order_by("position")[:BATCH]
-    )
-    if lines:
-        found, reviews = evidence.at_once(controller_id, lines)
-        keep(controller_id, found, reviews=set(reviews.values()))
-        Watch.objects.filter(controller_id=controller_id).update(position=lines[-1].position)
-    return len(lines)
+    found, reviews = evidence.at_once(controller_id, lines)
+    mine = _write(controller_id, "position", was, lines[-1].position, found, reviews=set(reviews.values()))
+    return len(lines) if mine else 0
 
 
-@transaction.atomic
 def _settle(controller_id: UUID, until: datetime) -> int:
     """One batch of lines after which everything is known that could explain them."""
-    watch = _lock(controller_id)
-    if watch is None:
+    was = _standing(controller_id).settled
+    rows = Line.objects.filter(controller_id=controller_id, position__gt=was).order_by("position")
+    lines = list(itertools.takewhile(lambda line: line.at < until - _wait(), rows[:BATCH]))
+    if not lines:
         return 0
-    rows = Line.objects.filter(controller_id=controller_id, position__gt=watch.settled).order_by("position")[:BATCH]
-    lines = []
-    for line in rows:
-        if line.at >= until - _wait():
-            break
-        lines.append(line)
-    if lines:
-        keep(controller_id, evidence.settled(controller_id, lines, until))
-        Watch.objects.filter(controller_id=controller_id).update(settled=lines[-1].position)
-    return len(lines)
+    found = evidence.settled(controller_id, lines, until)
+    return len(lines) if _write(controller_id, "settled", was, lines[-1].position, found) else 0
+
+
+def _standing(controller_id: UUID) -> Watch:
+    return Watch.objects.filter(controller_id=controller_id).first() or Watch(controller_id=controller_id)
+
+
+def _write(
+    controller_id: UUID, column: str, was: int, becomes: int, found: Iterable[Odd], *, reviews: Collection[UUID] = ()
+) -> bool:
+    """Keep what was found between two positions, `AT_ONCE` a transaction; False when another worker has gone on from
+    the first one, or is writing."""
+    asked = sorted(found, key=lambda one: (one.first_at, one.kind, one.case))
+    for start in range(0, max(len(asked), 1), AT_ONCE):
+        with transaction.atomic():
+            watch = _lock(controller_id)
+            if watch is None or getattr(watch, column) != was:
+                return False
+            keep(controller_id, asked[start : start + AT_ONCE], reviews=reviews)
+            if start + AT_ONCE >= len(asked):
+                Watch.objects.filter(controller_id=controller_id).update(**{column: becomes})
+    return True
 
 
 def _lock(controller_id: UUID) -> Watch | None:
@@ -128,31 +142,31 @@ def _lock(controller_id: UUID) -> Watch | None:
     return Watch.objects.select_for_update(skip_locked=True, of=("self",)).filter(controller_id=controller_id).first()
 
 
-def keep(controller_id: UUID, found: Iterable[Odd], *, reviews: Iterable[UUID] = ()) -> int:
-    """Make findings of what is new, let grow what is still open, and ask nothing twice; how many are new. The caller
-    holds the controller's `Watch`. `reviews` are duties that answer the cases named after them."""
-    asked = sorted(found, key=lambda one: (one.first_at, one.kind, one.case))
+def keep(controller_id: UUID, asked: Sequence[Odd], *, reviews: Iterable[UUID] = ()) -> int:
+    """Make findings of what is new, let grow what is still open, and ask nothing twice; how many are new. `asked` is
+    eldest first; `reviews` are duties that answer the cases named after them. The caller holds the `Watch`."""
     if not asked:
         return 0
     known = _known(controller_id, asked)
     duties = {str(duty): duty for duty in reviews}
     due = now() + timedelta(days=settings.ENV.finding_due_days)
-    new, grown = [], []
+    new: dict[UUID, Finding] = {}
+    grown: dict[UUID, Finding] = {}
     for one in asked:
         case = f"{one.kind}/{one.case}"
         before = known.get(case)
         if before is None or not _same(before, one):
-            known[case] = _new(controller_id, one, case, duties.get(one.case), due)
-            new.append(known[case])
-        elif before.state == State.OPEN and _grow(before, one) and before not in new:
-            grown.append(before)
-    Finding.objects.bulk_create(new, ignore_conflicts=True)
-    for finding in {one.id: one for one in grown}.values():
+            made = known[case] = _new(controller_id, one, case, duties.get(one.case), due)
+            new[made.id] = made
+        elif before.state == State.OPEN and _grow(before, one) and before.id not in new:
+            grown[before.id] = before
+    Finding.objects.bulk_create(new.values(), ignore_conflicts=True)
+    for finding in grown.values():
         # Whoever answered it meanwhile answered what they saw: it grows no more.
         Finding.objects.filter(id=finding.id, state=State.OPEN).update(
             events=finding.events, first_at=finding.first_at, last_at=finding.last_at, parameters=finding.parameters
         )
-    _record("finding.found", new)
+    _record("finding.found", new.values())
     return len(new)
 
 
@@ -188,7 +202,8 @@ def _new(controller_id: UUID, one: Odd, case: str, duty_id: UUID | None, due: da
 
 def _grow(finding: Finding, one: Odd) -> bool:
     """Take in what was found again; whether anything was new."""
-    fresh = [str(act.event) for act in one.acts if str(act.event) not in finding.events]
+    known = set(finding.events)
+    fresh = [event for event in (str(act.event) for act in one.acts) if event not in known]
     if not fresh:
         return False
     finding.events = [*finding.events, *fresh][:EVENTS]
