@@ -26,7 +26,7 @@ class Failing:
         self.kind, self.secret = kind, secret
         self.reached: set[str] = set()
 
-    def __call__(self, table: str, columns: Any, rows: Any) -> Any:
+    def __call__(self, table: str, columns: Any, rows: Any, **how: Any) -> Any:
         self.reached |= {row[columns.index("type")] for row in rows}
         local = self.secret  # would stand in a traceback with locals
         try:
