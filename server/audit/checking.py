@@ -9,20 +9,20 @@ found out by a checkpoint that was kept elsewhere, and by nothing in here.
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
-from server.audit import detail, leaf
+from server.audit import detail_checking, following, leaf
 from server.audit.merkle import HEIGHT, Range
-from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, index_of, position
+from server.audit.models import AuditEvent, Checkpoint, Head, Leaf, Node, Pending, Tree, index_of, position, tree_of
 from server.audit.models import VerifierKey as KeyRow
 from server.audit.reading import place
 from server.audit.rows import oldest_pending_s
 from server.audit.verify import BadNote, VerifierKey, leaf_hash, open_checkpoint
 from server.common.sql import rfc3339, uuid_in, uuid_out
-from server.vault.errors import Destroyed, Unreadable
 
 CHUNK = 2_000
 NAMED = 100
@@ -36,11 +36,12 @@ Progress = Callable[[int, int], None]
 
 
 class Kind(StrEnum):
-    """How bad it is, the worst first."""
+    """How bad it is, the worst first; what is known is no fault."""
 
     ALTERED = "altered"
     UNACCOUNTED = "unaccounted"
     LATE = "late"
+    KNOWN = "known"
 
 
 class Fault(NamedTuple):
@@ -81,6 +82,7 @@ def check(keys: Sequence[VerifierKey], progress: Progress, *, details: bool = Tr
             yield from faults
             progress(done + size, total)
         done += one.size
+    yield from (Fault(Kind.ALTERED if told.altered else Kind.KNOWN, told.text) for told in following.compare(keys))
     yield from _beyond(trees)
     yield from _accounts()
 
@@ -102,8 +104,13 @@ def _trees() -> list[Whole]:
 
 
 def _last_size(tree: int) -> int:
-    within = Checkpoint.objects.filter(position__gte=position(tree, 0), position__lt=position(tree + 1, 0))
-    last = within.order_by("-position").values_list("position", flat=True).first()
+    """Of the last checkpoint that the tree has leaves for."""
+    within = {"position__gte": position(tree, 0), "position__lt": position(tree + 1, 0)}
+    leaf = Leaf.objects.filter(**within).order_by("-position").values_list("position", flat=True).first()
+    if leaf is None:
+        return 0
+    sizes = Checkpoint.objects.filter(**within).filter(position__lte=leaf + 1)
+    last = sizes.order_by("-position").values_list("position", flat=True).first()
     return 0 if last is None else index_of(last)
 
 
@@ -146,6 +153,7 @@ def _absent(there: Iterable[int], start: int, end: int) -> list[int]:
 
 def _events(tree: int, rows: Sequence[Sealed], details: bool) -> Iterator[Fault]:
     events = {event.id: event for event in AuditEvent.objects.filter(id__in=[row.event_id for row in rows])}
+    wrong = detail_checking.wrong(list(events.values()), opened=details)
     for row in rows:
         name, event = f"tree {tree}, entry {index_of(row.position)} (event {row.event_id})", events.get(row.event_id)
         if event is None:
@@ -155,8 +163,8 @@ def _events(tree: int, rows: Sequence[Sealed], details: bool) -> Iterator[Fault]
             yield _altered(f"{name}: the event is not what was sealed, or its hash was changed")
         if differing := _columns(event):
             yield _altered(f"{name}: columns say something else than what was sealed: {', '.join(differing)}")
-        if details and (wrong := _detail(event)):
-            yield _altered(f"{name}: {wrong}")
+        if event.id in wrong:
+            yield _altered(f"{name}: {wrong[event.id]}")
 
 
 def _columns(event: AuditEvent) -> list[str]:
@@ -201,25 +209,6 @@ def _flat(said: dict[str, Any]) -> dict[str, Any]:
     actor = said.get("actor")
     within = {f"actor.{name}": value for name, value in actor.items()} if isinstance(actor, dict) else {}
     return {name: value for name, value in said.items() if name != "actor"} | within
-
-
-def _detail(event: AuditEvent) -> str:
-    """What is wrong with the details; empty when nothing is, or when they were erased."""
-    try:
-        commitment = json.loads(event.leaf)["detail"]
-    except (ValueError, LookupError, TypeError):
-        return ""  # named already
-    if event.detail_sealed is None:
-        return ""
-    try:
-        salt, text = detail.disclosed(event.id, event.detail_sealed)
-    except Destroyed:
-        return ""
-    except Unreadable as fault:
-        return f"the details do not open ({fault.reason})"
-    except ValueError:
-        return "the details have another form than ours"
-    return "" if detail.committed(salt, text.encode()) == commitment else "the details are not those that were sealed"
 
 
 def _nodes(tree: int, wanted: Sequence[tuple[int, int, bytes]]) -> Iterator[Fault]:
@@ -299,6 +288,12 @@ def _beyond(trees: Sequence[Whole]) -> Iterator[Fault]:
         yield _altered(f"tree {row[0]}: there are leaves beyond its {row[1]} entries")
     if row is None and Leaf.objects.exists():
         yield _altered("there are leaves, and no head")
+    yield from _checkpoints_beyond(trees)
+    numbers = [-1, *(one.tree.number for one in trees), 1 << 22]
+    for before, after in pairwise(numbers):
+        between = {"position__gte": position(before + 1, 0), "position__lt": position(after, 0)}
+        if any(rows.filter(**between).exists() for rows in (Leaf.objects, Checkpoint.objects)):
+            yield _altered("there are leaves or checkpoints of no tree")
     for one in trees:
         if not one.newest:
             later = Leaf.objects.filter(
@@ -306,6 +301,32 @@ def _beyond(trees: Sequence[Whole]) -> Iterator[Fault]:
             )
             if later.exists():
                 yield _altered(f"tree {one.tree.number}: there are leaves beyond its {one.size} entries")
+
+
+AHEAD = (
+    "SELECT c.position FROM audit_checkpoint c, audit_head h "
+    "WHERE c.position > CAST(h.tree_id AS bigint) * 1099511627776 + h.size ORDER BY c.position LIMIT %s"
+)
+"""One statement, so one moment: a tree that grows has no checkpoint beyond its head."""
+
+
+def _checkpoints_beyond(trees: Sequence[Whole]) -> Iterator[Fault]:
+    """Checkpoints of more than there is."""
+    with connection.cursor() as cursor:
+        cursor.execute(AHEAD, [NAMED])
+        found = [at for (at,) in cursor.fetchall()]
+    for one in trees:
+        if not one.newest:
+            beyond = {
+                "position__gt": position(one.tree.number, one.size),
+                "position__lt": position(one.tree.number + 1, 0),
+            }
+            rows = Checkpoint.objects.filter(**beyond).order_by("position")
+            found += rows.values_list("position", flat=True)[:NAMED]
+    sizes = {one.tree.number: one.size for one in trees}
+    for at in found:
+        entries = sizes.get(tree_of(at), 0)
+        yield _altered(f"tree {tree_of(at)}: a checkpoint of size {index_of(at)}, beyond its {entries} entries")
 
 
 NOWHERE = (

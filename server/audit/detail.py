@@ -36,12 +36,17 @@ def keep(event: UUID, subject: UUID | None, detail: Mapping[str, Any]) -> Kept:
     text = rfc8785.dumps(dict(detail))
     salt = secrets.token_bytes(SALT_BYTES)
     commitment = committed(salt, text)
-    owner = ("service", AUDIT_OWNER) if subject is None else ("subject", subject)
+    owner = owner_of(subject)
     key = vault.key_for(scope=owner[0], owner=owner[1])
     try:
         return Kept(commitment, vault.seal(key, f"{salt.hex()} {text.decode()}", place=PLACE, row=event))
     except Destroyed:
         return Kept(commitment, None)
+
+
+def owner_of(subject: UUID | None) -> tuple[str, UUID]:
+    """Scope and owner of the key that details of an event about this patient, or about none, are under."""
+    return ("service", AUDIT_OWNER) if subject is None else ("subject", subject)
 
 
 def committed(salt: bytes, text: bytes) -> str:

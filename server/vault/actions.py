@@ -28,6 +28,7 @@ __all__ = [
     "check",
     "create_key",
     "destroy_key",
+    "destroyed",
     "fingerprint",
     "forget_keys",
     "key_for",
@@ -167,6 +168,13 @@ def destroy_key(key: UUID, *, reason: str, actor: object) -> None:
         _own.destroying.add(key.bytes)
         _keys.drop(key.bytes)
         transaction.on_commit(lambda: _bury(key.bytes))
+
+
+def destroyed(owners: Iterable[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+    """Which of these (scope, owner) have a key that was destroyed; one statement, and nothing is cached."""
+    wanted = set(owners)
+    gone = DataKey.objects.filter(owner__in={owner for _, owner in wanted}, destroyed_at__isnull=False)
+    return wanted & set(gone.values_list("scope", "owner"))
 
 
 # --- content ------------------------------------------------------------------------------------------

@@ -176,6 +176,9 @@ class Command(BaseCommand):
         self.stdout.write(whose)
         codes = {checking.Kind.ALTERED: ALTERED, checking.Kind.UNACCOUNTED: UNACCOUNTED, checking.Kind.LATE: LATE}
         for fault in checking.check(trusted, tell, details=not options["no_details"]):
+            if fault.kind == checking.Kind.KNOWN:
+                self.stdout.write(f"known: {fault.text}")
+                continue
             found[codes[fault.kind]] += 1
             shown += [f"{fault.kind}: {fault.text}"] if len(shown) < SHOWN else []
         for controller, position in lines.wrong():
