@@ -23,14 +23,15 @@ WHERE = "tests/exposure/paths.py"
 
 @dataclass(frozen=True)
 class First:
-    """What has to be done before a request can succeed, by `by` or else by whoever asks; the `id` in its answer is put
-    in as `into`."""
+    """What has to be done before a request can succeed, by `by` or else by whoever asks, after what `first` says; the
+    `id` in its answer is put in as `into`."""
 
     route: str
     body: Any = None
     use: Mapping[str, str] = field(default_factory=dict)
     into: str = ""
     by: str = ""
+    first: "First | None" = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ SHIELDED = First(
 )
 
 
-TAKEN = First("POST review/findings/{finding_id}/take", {}, into="finding_id", by="ola")
+TAKEN = First("POST review/findings/{finding_id}/take", {}, by="ola")
+EXPLAINED = First("POST review/findings/{finding_id}/explain", {"text": "Vikar."}, by="ola", first=TAKEN)
 
 
 def _officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
@@ -329,7 +331,7 @@ ROUTES: dict[str, Content | Plain] = {
     "POST review/findings/{finding_id}/confirm": Plain(
         "the same", (_officer(shows="", body={"text": "Ingen grunn."}, first=TAKEN),)
     ),
-    "POST review/findings/{finding_id}/close": Plain("the same", (_officer(shows="", body={}, first=TAKEN),)),
+    "POST review/findings/{finding_id}/close": Plain("the same", (_officer(shows="", body={}, first=EXPLAINED),)),
     "GET review/shields": Plain("which employees patients see by a code", (_officer(shows=""),)),
     "POST review/shields": Plain(
         "the same",

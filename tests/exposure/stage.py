@@ -278,7 +278,9 @@ class Stage(Town):
         first = path.ask.first
         if first is None:
             return ids
-        before = self.ask(client, Path(first.route, 0, Ask(body=first.body, use=first.use)), ids)
+        path = Path(first.route, 0, Ask(body=first.body, use=first.use, first=first.first))
+        ids = self.prepare(client, path, ids)
+        before = self.ask(client, path, ids)
         made = before.status < 300 and first.into
         return {**ids, first.into: json.loads(before.body)["id"]} if made else ids
 
