@@ -6,14 +6,19 @@ only from what its caller has read (compare and swap), so that of two sequencers
 """
 
 import fcntl
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import psycopg
+
+from server.common.postgres import ImpatientConnection
+
+MACHINE = Path("/etc/machine-id")
 
 
 class State(NamedTuple):
@@ -39,24 +44,34 @@ class Store(Protocol):
         """On disk when it returns. Raises StoreMoved when the store is not as it `was`; StoreFault."""
 
 
+def this_host() -> str:
+    """The name of this machine and, because machines are copied with their name, what tells it from its copies; hashed,
+    as systemd asks of whoever shows it."""
+    with suppress(OSError):
+        if machine := MACHINE.read_text().strip():
+            return f"{socket.gethostname()} {hashlib.sha256(f'samsnakk {machine}'.encode()).hexdigest()[:16]}"
+    return socket.gethostname()
+
+
 class FileStore:
     """Files in a folder of one named host. Another host is refused: it could not know what this one has signed."""
 
     def __init__(self, folder: Path, host: str | None = None) -> None:
         self.folder = folder
-        self.host = host or socket.gethostname()
+        self.host = host or this_host()
 
     def read(self) -> State:
         try:
             self._own()
-            return self._read()
+            with self._locked(fcntl.LOCK_SH):
+                return self._read()
         except OSError as error:
             raise StoreFault(f"{self.folder}: {error.strerror}") from None
 
     def swap(self, was: State, becomes: State) -> None:
         try:
             self._own()
-            with self._locked():
+            with self._locked(fcntl.LOCK_EX):
                 if self._read() != was:
                     raise StoreMoved
                 # A new `current` first, then `next` goes: a crash between them leaves both saying the same.
@@ -73,13 +88,13 @@ class FileStore:
     def _own(self) -> None:
         """The first to use the folder writes its name there, and is the only one from then on."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = self.folder / "host"
-        try:
-            owner = file.read_text()
-        except FileNotFoundError:
-            with suppress(FileExistsError), file.open("x") as fresh:
-                fresh.write(self.host)
-            owner = file.read_text() or self.host
+        owner = self._text("host")
+        if not owner:
+            with self._locked(fcntl.LOCK_EX):
+                owner = self._text("host")
+                if not owner:
+                    self._write("host", self.host)
+                    owner = self.host
         if owner != self.host:
             raise StoreFault(
                 f"{self.folder} belongs to the host {owner}; a sequencer elsewhere needs a store that both share "
@@ -113,14 +128,17 @@ class FileStore:
             os.close(folder)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, how: int) -> Iterator[None]:
         with (self.folder / "lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
             yield
 
 
 class PostgresStore:
-    """One row in another PostgreSQL database, which several hosts may share; best on another server than the log's."""
+    """One row in another PostgreSQL database, which several hosts may share; best on another server than the log's.
+
+    No exchange with it takes longer than `timeout_s`: the sequencer holds the head's lock meanwhile.
+    """
 
     TABLE = "CREATE TABLE IF NOT EXISTS samsnakk_sequencer (id int PRIMARY KEY CHECK (id = 1), current text, next text)"
     ROW = "INSERT INTO samsnakk_sequencer (id) VALUES (1) ON CONFLICT DO NOTHING"
@@ -129,6 +147,14 @@ class PostgresStore:
         "UPDATE samsnakk_sequencer SET current = %s, next = %s "
         "WHERE id = 1 AND current IS NOT DISTINCT FROM %s AND next IS NOT DISTINCT FROM %s"
     )
+    ALIVE: ClassVar[dict[str, Any]] = {
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5_000,
+    }
+    """A server that is gone is noticed although nobody says so."""
 
     def __init__(self, url: str, timeout_s: int = 5) -> None:
         self.url = url
@@ -158,8 +184,16 @@ class PostgresStore:
             raise StoreFault(f"the sequencer's store does not answer: {type(error).__name__}") from None
 
     def _connect(self) -> psycopg.Connection[tuple[str | None, str | None]]:
-        options = f"-c synchronous_commit=on -c statement_timeout={self.timeout_s * 1000}"
-        connection = psycopg.connect(self.url, autocommit=True, connect_timeout=self.timeout_s, options=options)
-        connection.execute(self.TABLE)
-        connection.execute(self.ROW)
+        connection = ImpatientConnection.within(self.timeout_s).connect(
+            self.url, autocommit=True, connect_timeout=self.timeout_s, prepare_threshold=None, **self.ALIVE
+        )
+        try:
+            # Not as options of the start: a pooler in between refuses those.
+            connection.execute("SET synchronous_commit = on")
+            connection.execute(f"SET statement_timeout = {self.timeout_s * 1000:d}")
+            connection.execute(self.TABLE)
+            connection.execute(self.ROW)
+        except psycopg.Error:
+            connection.close()
+            raise
         return connection
