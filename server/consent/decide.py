@@ -156,8 +156,12 @@ def covers(grant: Grant, actor: Who) -> bool:
     )
 
 
+NAMED = 100
+"""Records that a denial names, of however many say no: each stands in its entry of the log."""
+
+
 def _deny(reason: str, record_ids: list[UUID]) -> Decision | None:
-    return Decision(permit=False, reason=reason, record_ids=tuple(record_ids)) if record_ids else None
+    return Decision(permit=False, reason=reason, record_ids=tuple(record_ids[:NAMED])) if record_ids else None
 
 
 def _emergency(records: list[Record], actor: Who, at: datetime) -> Decision | None:

@@ -13,6 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from server.consent.decide import (
+    NAMED,
     REASONS,
     Agreement,
     BrokenRecord,
@@ -310,6 +311,21 @@ def test_a_record_that_cannot_be_verified_is_a_deny(
     found = decide([*some, unreadable], *question)
     named = unreadable.names_people or any(isinstance(one, BrokenRecord) and one.names_people for one in some)
     assert not found.permit or (found.basis == "emergency" and not named)
+
+
+def test_a_denial_names_so_many_records_as_an_entry_of_the_log_holds() -> None:
+    record = ConsentRecord(
+        UUID(int=0), True, "coordination", frozenset(), frozenset(), excluded_people=frozenset(PEOPLE)
+    )
+    found = decide(
+        [replace(record, version_id=UUID(int=number)) for number in range(2_000)],
+        Who(PEOPLE[0], unit_id=UNITS[0]),
+        "coordination",
+        "conversation",
+        BASE,
+    )
+    assert (found.permit, found.reason) == (False, "excluded_person")
+    assert found.record_ids == tuple(UUID(int=number) for number in range(NAMED))
 
 
 @MANY

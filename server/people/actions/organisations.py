@@ -17,6 +17,9 @@ from server.people.models import Agreement, AgreementParty, Controller, Unit
 from server.people.periods import NOW
 from server.people.ports import ACCESS_EFFECTS
 
+MOST_PARTIES = 1_000
+"""Each is named in one entry of the log."""
+
 
 def checked_org_number(text: str) -> str:
     try:
@@ -89,10 +92,10 @@ def register_agreement(
 ) -> Agreement:
     """Record an agreement between two or more controllers (GDPR art. 26), from now unless told otherwise.
 
-    Raises Invalid `parties` when there are fewer than two.
+    Raises Invalid `parties` when there are fewer than two, or more than `MOST_PARTIES`.
     """
     parties = {controller.id for controller in controllers}
-    if len(parties) < 2:
+    if not 2 <= len(parties) <= MOST_PARTIES:
         raise Invalid(errors=[{"field": "controllers", "code": "parties", "detail": ""}])
     agreement = Agreement.objects.create(title=title, valid_from=valid_from or now(), valid_to=valid_to)
     AgreementParty.objects.bulk_create(AgreementParty(agreement=agreement, controller_id=one) for one in parties)
