@@ -1,4 +1,4 @@
-"""How far the log has come is for officers: everybody else reads of it in steps of ten minutes, which tell of no act."""
+"""How far the log has come is for officers: all others read of it in steps of ten minutes, which tell of no act."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,7 +124,7 @@ class Newest(TownTestCase):
                 act()
                 self.seal()
                 proof = self.person("are").get(f"audit/events/{self.event}/proof").content
-                index, hashes, note = verify.parse_proof(proof.decode())
+                index, _, note = verify.parse_proof(proof.decode())
                 assert self.read(note.encode()).size == expected.size
                 at = reading.position_of(self.event)
                 assert at is not None
