@@ -175,6 +175,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "EvidenceMethodEnum": "server.consent.api.shapes.EVIDENCE",
         "DutyKindEnum": "server.duties.models.Kind",
         "FindingKindEnum": "server.review.api.findings.KINDS",
+        "PersonKindEnum": "server.review.api.look_ups.KINDS",
         "FindingStateEnum": "server.review.api.findings.STATES",
         "ExportFormatEnum": "server.review.models.shields.Export.Format",
         "ExportKindEnum": "server.review.models.shields.Export.Kind",
