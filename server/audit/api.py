@@ -1,7 +1,8 @@
 """What anybody may read of the log without signing in: signed checkpoints, the hashes between them, the keys (L4).
 
-A hash tells nothing of its entry: each entry holds an identifier that nobody can guess. Paths are those of C2SP
-tlog-tiles, below `audit/` for the newest tree and below `audit/trees/<number>/` for each; the latter never change.
+A hash tells nothing of its entry to whoever lacks the random ids in it, of the event and of its request. The latter is
+shown only to those who may read the entry, so that a hash cannot be tried against a list of staff. Paths are those of
+C2SP tlog-tiles, below `audit/` for the newest tree and below `audit/trees/<number>/` for each; the latter never change.
 """
 
 from typing import Any
