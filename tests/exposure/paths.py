@@ -7,79 +7,11 @@ room's card, its consent and that consent's history, whoever waits, an export, a
 how to make a request that succeeds for those who are in. Else `Plain`, and why in one line.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-STAFF = "staff"
-PATIENT = "patient"
-MEMBERS = "staff and patient"
-RELATED = "staff whose unit has a relation to the patient"
-OFFICER = "the officer of Sara's controller"
-OUTSIDE = "health personnel whose unit has a relation, and who are not in"
+from tests.exposure.asks import OFFICER, OUTSIDE, PATIENT, RELATED, STAFF, Ask, Content, First, Plain, codes
 
 WHERE = "tests/exposure/paths.py"
-
-
-@dataclass(frozen=True)
-class First:
-    """What has to be done before a request can succeed, by `by` or else by whoever asks, after what `first` says; the
-    `id` in its answer is put in as `into`."""
-
-    route: str
-    body: Any = None
-    use: Mapping[str, str] = field(default_factory=dict)
-    into: str = ""
-    by: str = ""
-    first: "First | None" = None
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request. In `query`, `body`, `use` and `shows` stand names in braces, as `Stage.ids` has them; names in the
-    route itself are found there too, unless `use` says otherwise. `asker` in a name is whoever asks."""
-
-    by: str = MEMBERS
-    """Who is allowed it while they are in."""
-    query: str = ""
-    body: Any = None
-    use: Mapping[str, str] = field(default_factory=dict)
-    shows: str = "{room_id}"
-    """What stands in the answer to those who are in; empty where nothing is answered."""
-    otherwise: frozenset[str] = frozenset()
-    """What may be answered to those who are out, beside the common 404: a refusal that anybody in their place gets
-    whatever they ask for (`staff_only`, `patient_only`), a list without the room (`absent`), or the card of a room as
-    new to whoever has a relation to the patient and asks for it (`waiting`)."""
-    for_authors: bool = False
-    """Whether it is open to whoever was in for some days more, for what they wrote themselves, unless they are excluded
-    or act for another engagement."""
-    by_relation: bool = False
-    """Whether staff with a relation may without being in: a statute lets them, or an emergency. Nobody whom the patient
-    has excluded."""
-    first: First | None = None
-    replayed: str = "not_found"
-    """What a POST with the `Idempotency-Key` of one that succeeded is answered afterwards."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """Shows or takes content or facts of a room."""
-
-    what: str
-    asks: tuple[Ask, ...] = (Ask(),)
-
-
-@dataclass(frozen=True)
-class Plain:
-    """Holds nothing of any room; `asks` shows it."""
-
-    why: str
-    asks: tuple[Ask, ...] = (Ask(by=STAFF, shows=""),)
-
-
-def _codes(*codes: str) -> frozenset[str]:
-    return frozenset(codes)
-
 
 ANSWER = {"remark": "{remark}"}
 ON_PAPER = {"method": "paper", "given_at": "{past}", "scan_sha256": "{digest}"}
@@ -96,7 +28,7 @@ OF_ASKER = {"member_id": "{member_of_asker}"}
 OF_NILS = {"member_id": "{member_of_nils}"}
 
 REVEALED = First("POST review/events/{event_id}/reveal", {"reason": "{remark}"}, by="ola")
-BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=_codes("log_verifier_only"))
+BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=codes("log_verifier_only"))
 TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
 
 EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}
@@ -115,12 +47,12 @@ EXPLAINED = First("POST review/findings/{finding_id}/explain", {"text": "Vikar."
 
 def _officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
     """A request of an officer's: nobody else gets any answer to it, whatever it asks for."""
-    return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=_codes("officer_only"))
+    return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=codes("officer_only"))
 
 
 ROUTES: dict[str, Content | Plain] = {
     # --- rooms ---
-    "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=_codes("absent")),)),
+    "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=codes("absent")),)),
     "POST rooms": Content(
         "the card of a room that is there already",
         (
@@ -128,7 +60,7 @@ ROUTES: dict[str, Content | Plain] = {
                 by=RELATED,
                 body={"patient": "{patient_id}", "propose": []},
                 shows='"waiting":false',
-                otherwise=_codes("staff_only", "waiting"),
+                otherwise=codes("staff_only", "waiting"),
             ),
         ),
     ),
@@ -177,7 +109,7 @@ ROUTES: dict[str, Content | Plain] = {
     "GET rooms/{room_id}/receipts": Content("how far everybody has read", (Ask(shows="{user_of_are}"),)),
     # --- consents ---
     "GET consents": Content(
-        "everything that is asked and agreed", (Ask(by=PATIENT, otherwise=_codes("patient_only", "absent")),)
+        "everything that is asked and agreed", (Ask(by=PATIENT, otherwise=codes("patient_only", "absent")),)
     ),
     "POST consents": Content("asks for whoever waits in a room", (Ask(by=STAFF, body={"room": "{room_id}"}),)),
     "GET consents/{consent_id}": Content(
@@ -239,14 +171,14 @@ ROUTES: dict[str, Content | Plain] = {
                 by=RELATED,
                 shows="",
                 first=First("POST rooms/{room_id}/statutory-grounds", GROUND, into="ground_id"),
-                otherwise=_codes("staff_only"),
+                otherwise=codes("staff_only"),
             ),
         ),
     ),
     # --- the patient's own ---
     "GET exclusions": Content(
         "whom the patient has excluded",
-        (Ask(by=PATIENT, first=IDA_OUT, shows="{user_of_ida}", otherwise=_codes("patient_only", "absent")),),
+        (Ask(by=PATIENT, first=IDA_OUT, shows="{user_of_ida}", otherwise=codes("patient_only", "absent")),),
     ),
     "POST exclusions": Content(
         "whom the patient has excluded",
@@ -255,7 +187,7 @@ ROUTES: dict[str, Content | Plain] = {
                 by=PATIENT,
                 body={"user": "{user_of_ida}"},
                 shows="{user_of_ida}",
-                otherwise=_codes("patient_only", "absent"),
+                otherwise=codes("patient_only", "absent"),
             ),
         ),
     ),
@@ -267,18 +199,18 @@ ROUTES: dict[str, Content | Plain] = {
                 use={"user_id": "{user_of_ida}"},
                 first=IDA_OUT,
                 shows='"results":[',
-                otherwise=_codes("patient_only"),
+                otherwise=codes("patient_only"),
             ),
         ),
     ),
-    "GET duties": Content("what I must do, with the room it is about", (Ask(by=PATIENT, otherwise=_codes("absent")),)),
+    "GET duties": Content("what I must do, with the room it is about", (Ask(by=PATIENT, otherwise=codes("absent")),)),
     "POST duties/{duty_id}/done": Content("what I have done, with the room it was about", (Ask(by=PATIENT),)),
     "GET me/access-log": Content(
-        "who has seen which room of mine", (Ask(by=PATIENT, otherwise=_codes("absent", "patient_only")),)
+        "who has seen which room of mine", (Ask(by=PATIENT, otherwise=codes("absent", "patient_only")),)
     ),
     "GET me/access-log/export": Content(
         "who has seen which room of mine, all of it",
-        (Ask(by=PATIENT, query="form=jsonl", otherwise=_codes("absent", "patient_only")),),
+        (Ask(by=PATIENT, query="form=jsonl", otherwise=codes("absent", "patient_only")),),
     ),
     # --- officers ---
     "GET review/events": Content(

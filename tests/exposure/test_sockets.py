@@ -14,7 +14,8 @@ from server.gateway.app import TYPING_S, Gateway
 from server.people import actions as people
 from server.people.models import Agreement, Unit, User
 from tests.base import Client
-from tests.exposure.paths import HEARD, SAID, Content
+from tests.exposure.asks import Content
+from tests.exposure.paths import HEARD, SAID
 from tests.gateway.driver import SLACK_S, GatewayTestCase, Phone, quiet
 from tests.gateway.test_talk import post
 from tests.support.served import sqlite_only

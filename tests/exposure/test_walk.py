@@ -18,7 +18,8 @@ from server.consent import worker
 from server.people import actions as people
 from server.people.models import Agreement, Unit
 from tests.base import Client
-from tests.exposure.paths import OFFICER, ROUTES, Content
+from tests.exposure.asks import OFFICER, Content
+from tests.exposure.paths import ROUTES
 from tests.exposure.stage import INSIDE, paths_of, undone
 from tests.exposure.walk import ELSEWHERE, SHORT_S, WalkTestCase
 

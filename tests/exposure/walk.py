@@ -7,7 +7,8 @@ from django.conf import settings
 from django.test import override_settings
 
 from tests.base import Client, TownTestCase
-from tests.exposure.paths import OFFICER, WAITING, Content, Plain
+from tests.exposure.asks import OFFICER, Content, Plain
+from tests.exposure.paths import WAITING
 from tests.exposure.stage import INSIDE, RELATED_STAFF, Answer, Path, Stage, fill, fits, paths_of, undone
 
 NOTHING: frozenset[str] = frozenset()

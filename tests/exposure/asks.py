@@ -1,0 +1,72 @@
+"""The words in which `paths.py` says how each path is asked, and what it holds of a room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STAFF = "staff"
+PATIENT = "patient"
+MEMBERS = "staff and patient"
+RELATED = "staff whose unit has a relation to the patient"
+OFFICER = "the officer of Sara's controller"
+OUTSIDE = "health personnel whose unit has a relation, and who are not in"
+
+
+@dataclass(frozen=True)
+class First:
+    """What has to be done before a request can succeed, by `by` or else by whoever asks, after what `first` says; the
+    `id` in its answer is put in as `into`."""
+
+    route: str
+    body: Any = None
+    use: Mapping[str, str] = field(default_factory=dict)
+    into: str = ""
+    by: str = ""
+    first: "First | None" = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. In `query`, `body`, `use` and `shows` stand names in braces, as `Stage.ids` has them; names in the
+    route itself are found there too, unless `use` says otherwise. `asker` in a name is whoever asks."""
+
+    by: str = MEMBERS
+    """Who is allowed it while they are in."""
+    query: str = ""
+    body: Any = None
+    use: Mapping[str, str] = field(default_factory=dict)
+    shows: str = "{room_id}"
+    """What stands in the answer to those who are in; empty where nothing is answered."""
+    otherwise: frozenset[str] = frozenset()
+    """What may be answered to those who are out, beside the common 404: a refusal that anybody in their place gets
+    whatever they ask for (`staff_only`, `patient_only`), a list without the room (`absent`), or the card of a room as
+    new to whoever has a relation to the patient and asks for it (`waiting`)."""
+    for_authors: bool = False
+    """Whether it is open to whoever was in for some days more, for what they wrote themselves, unless they are excluded
+    or act for another engagement."""
+    by_relation: bool = False
+    """Whether staff with a relation may without being in: a statute lets them, or an emergency. Nobody whom the patient
+    has excluded."""
+    first: First | None = None
+    replayed: str = "not_found"
+    """What a POST with the `Idempotency-Key` of one that succeeded is answered afterwards."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Shows or takes content or facts of a room."""
+
+    what: str
+    asks: tuple[Ask, ...] = (Ask(),)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Holds nothing of any room; `asks` shows it."""
+
+    why: str
+    asks: tuple[Ask, ...] = (Ask(by=STAFF, shows=""),)
+
+
+def codes(*codes: str) -> frozenset[str]:
+    return frozenset(codes)
