@@ -39,6 +39,7 @@ import ipaddress
 import json
 import os
 import re
+import stat
 import sys
 import time
 import urllib.error
@@ -73,7 +74,7 @@ COMPARED = 1 << 24
 TIMEOUT_S, PAUSES_S = 60, (1, 5, 20, 60, 0)
 """How long a server may be silent, and when it is asked again after it said that it is asked too much."""
 
-GOOD, USAGE, UNREADABLE, SIGNATURE, MISMATCH, REWRITTEN, PROOF, DETAIL, NEW_LOG = range(9)
+GOOD, USAGE, UNREADABLE, SIGNATURE, MISMATCH, REWRITTEN, PROOF, DETAIL, NEW_LOG, TREE_ONLY = range(10)
 STATUS = {
     GOOD: "What was checked is as it should be.",
     USAGE: "The command was not understood; --help explains it.",
@@ -86,6 +87,7 @@ STATUS = {
     DETAIL: "Details that were given out are not those that were logged. Ask who gave them out.",
     NEW_LOG: "A new log was begun on purpose after your older checkpoint, and says so; the rest is well. Ask who "
     "decided it and why, and check the old log too.",
+    TREE_ONLY: "The tree is as it should be, and no entry was checked. Ask a log verifier to check them.",
 }
 """Exit statuses, and what each means to who checks."""
 
@@ -357,37 +359,73 @@ def parse_entry(entry: bytes) -> dict[str, Any]:
         raise ValueError("is not canonical JSON") from None
     if type(leaf.get("v")) is not int or leaf["v"] not in VERSIONS:
         raise ValueError("has a form that this file does not know: is there a newer verify.py?")
+    if not _is_form_1(leaf):
+        raise ValueError("has other keys or values than entries of its form have")
     return leaf
 
 
-def _shape(keys: str, values: dict[str, bytes]) -> bytes:
-    pairs = (b'"%b":%b' % (key.encode(), values.get(key, rb"(?:null|%b)" % _TEXT)) for key in keys.split())
+FORM = [
+    *("actor", "basis", "detail", "id", "object", "outcome", "purpose", "reason", "records", "request", "room"),
+    *("sealed", "subject", "time", "type", "use", "v"),
+]
+"""What stands in an entry of form 1; `follows` besides where a log was begun anew."""
+FORM_ACTOR = ["controller", "engagement", "id", "role", "sign_in", "unit"]
+_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_COMMITMENT = r"[0-9a-f]{64}"
+_TIME = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+
+
+def _is_form_1(leaf: dict[str, Any]) -> bool:
+    """Whether there are just the keys of this form, each with a value of its kind."""
+    actor = leaf.get("actor")
+    if sorted(leaf.keys() - {"follows"}) != FORM or not isinstance(actor, dict) or sorted(actor) != FORM_ACTOR:
+        return False
+    records, said = leaf["records"], leaf | {f"actor.{key}": value for key, value in actor.items()}
+    if not isinstance(records, list):
+        return False
+    texts = ["basis", "outcome", "purpose", "reason", "request", "type", "actor.role", "actor.sign_in"]
+    texts += [key for key in ("sealed", "use") if said[key] is not None] + ["follows"] * ("follows" in said)
+    ids = [f"actor.{key}" for key in ("controller", "engagement", "id", "unit")] + ["object", "room", "subject"]
+    exact = [(_ID, said[key]) for key in ids if said[key] is not None]
+    exact += [(_COMMITMENT, said["detail"])] if said["detail"] is not None else []
+    exact += [(_ID, said["id"]), (_TIME, said["time"]), *((_ID, one) for one in records)]
+    return all(isinstance(said[key], str) for key in texts) and all(
+        isinstance(value, str) and re.fullmatch(form, value) for form, value in exact
+    )
+
+
+def _shape(keys: Sequence[str], values: dict[str, bytes], other: bytes) -> bytes:
+    pairs = (b'"%b":%b' % (key.encode(), values.get(key, other)) for key in keys)
     return rb"\{%b\}" % b",".join(pairs)
 
 
-_TEXT = rb'"[ !#-\[\]-~]*+"'
+_TEXT, _ID_TEXT = rb'"[ !#-\[\]-~]*+"', rb'"%b"' % _ID.encode()
+_NO_ID, _NO_TEXT = rb"(?:null|%b)" % _ID_TEXT, rb"(?:null|%b)" % _TEXT
 _PLAIN = re.compile(
     _shape(
-        "actor basis detail id object outcome purpose reason records request room sealed subject time type use v",
+        FORM,
         {
-            "actor": _shape("controller engagement id role sign_in unit", {}),
-            "detail": rb'(?:null|"([0-9a-f]+)")',
-            "id": rb'"([0-9a-f-]+)"',
-            "records": rb"\[(?:%b(?:,%b)*)?\]" % (_TEXT, _TEXT),
+            "actor": _shape(FORM_ACTOR, {"role": _TEXT, "sign_in": _TEXT}, _NO_ID),
+            "detail": rb'(?:null|"(%b)")' % _COMMITMENT.encode(),
+            "id": rb'"(%b)"' % _ID.encode(),
+            "records": rb"\[(?:%b(?:,%b)*)?\]" % (_ID_TEXT, _ID_TEXT),
+            "time": rb'"%b"' % _TIME.encode(),
             "v": b"1",
-        },
+        }
+        | dict.fromkeys(("object", "room", "subject"), _NO_ID)
+        | dict.fromkeys(("sealed", "use"), _NO_TEXT),
+        _TEXT,
     )
 )
 """What nearly all entries look like: canonical by its form, so that it need not be parsed. Groups: detail, id."""
 
 
-def commitment(entry: bytes) -> tuple[str | None, str | None]:
+def commitment(entry: bytes) -> tuple[str, str | None]:
     """The event's id, and the commitment to its details (hex). Raises ValueError as `parse_entry` does."""
     if plain := _PLAIN.fullmatch(entry):
         return plain[2].decode(), plain[1].decode() if plain[1] else None
     leaf = parse_entry(entry)
-    event, committed = leaf.get("id"), leaf.get("detail")
-    return event if isinstance(event, str) else None, committed if isinstance(committed, str) else None
+    return leaf["id"], leaf["detail"]
 
 
 def disclosed(file: BinaryIO, name: str) -> dict[str, str]:
@@ -517,9 +555,7 @@ def _texts(said: dict[str, Any]) -> dict[str, str]:
 
 def repeated(leaf: dict[str, Any]) -> dict[str, str]:
     """What the columns of a line are to show of its entry."""
-    actor = leaf.get("actor")
-    actor = actor if isinstance(actor, dict) else {}
-    return _texts({name: actor.get(ACTORS[name]) if name in ACTORS else leaf.get(name) for name in REPEATED})
+    return _texts({name: leaf["actor"][ACTORS[name]] if name in ACTORS else leaf[name] for name in REPEATED})
 
 
 # Where a log is read from.
@@ -541,7 +577,7 @@ class Folder:
 
     def read(self, name: str, limit: int) -> bytes | None:
         try:
-            with (self.path / name).open("rb") as file:
+            with _opened_file(self.path / name) as file:
                 return _limited(file, name, limit)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -719,7 +755,7 @@ class Walk:
         try:
             for place, entry in enumerate(entries):
                 event, committed = commitment(entry)
-                if event is not None and (index := number * WIDTH + place) < COMPARED:
+                if (index := number * WIDTH + place) < COMPARED:
                     digest = hashlib.sha256(event.encode()).digest()[:16]
                     self.events[digest[0]] += digest + index.to_bytes(4)
                 if self.details:
@@ -740,9 +776,18 @@ class Walk:
                     return int.from_bytes(other), int.from_bytes(index)
         return None
 
-    def compare_details(self, index: int, event: str | None, committed: str | None) -> None:
+    def compare_details(self, index: int, event: str, committed: str | None) -> None:
         if event in self.details and self.details.pop(event) != committed:
             self.wrong_details.append(index)
+
+    def end_details(self) -> None:
+        """Raises Fault for those that are others than were logged, or that are of no entry."""
+        if self.details and self.size and not self.with_entries:
+            raise Fault(UNREADABLE, "Details were given out, and no entries to hold them against.")
+        wrong = [f"entry {index}" for index in self.wrong_details]
+        wrong += [f"{event!a:.60} (not in the log)" for event in self.details]
+        if wrong:
+            raise Fault(DETAIL, f"Details do not match, of {', '.join(wrong[:5])}{' and more' * (len(wrong) > 5)}.")
 
     def tile(self, level: int, number: int) -> bytes:
         width = self.width(level, number)
@@ -791,7 +836,7 @@ class Progress:
 
 
 def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | None, details: dict[str, str]) -> int:
-    """Check all that `source` gives. Returns GOOD or NEW_LOG; raises Fault."""
+    """Check all that `source` gives. Returns GOOD, NEW_LOG or TREE_ONLY; raises Fault."""
     note = source.read("checkpoint", NOTE_LIMIT)
     if note is None:
         raise Fault(UNREADABLE, "There is no checkpoint: this is not a log.")
@@ -811,10 +856,7 @@ def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | N
         raise Fault(REWRITTEN, f"The first {before.size} entries are not those of your older checkpoint.")
     if pair := walk.twice():
         raise Fault(MISMATCH, f"Entries {pair[0]} and {pair[1]} are of the same event: it was sealed twice.")
-    if walk.with_entries and (walk.wrong_details or details):
-        wrong = [f"entry {index}" for index in walk.wrong_details]
-        wrong += [f"{event!a:.60} (not in the log)" for event in details]
-        raise Fault(DETAIL, f"Details do not match, of {', '.join(wrong[:5])}{' and more' * (len(wrong) > 5)}.")
+    walk.end_details()
     say(f"The log {head.origin} has {head.size} entries under the root {b64encode(head.root).decode()}.")
     say("Your key signed it, and every tile was computed again from what lies below it.")
     if walk.with_entries:
@@ -832,7 +874,7 @@ def check_log(source: Source, keys: Sequence[VerifierKey], older_note: bytes | N
         say(f"It continues your older checkpoint: the first {before.size} entries are unchanged.")
     else:
         say("Only an older checkpoint (--older) shows whether it was rewritten and signed anew. Keep this one.")
-    return GOOD
+    return GOOD if walk.with_entries or not head.size else TREE_ONLY
 
 
 def _followed(note: Any, keys: Sequence[VerifierKey]) -> Checkpoint | None:
@@ -897,7 +939,7 @@ def check_proof(proof: bytes, keys: Sequence[VerifierKey], leaf: bytes, details:
         event, committed = commitment(entry)
     except ValueError as error:
         raise Fault(MISMATCH, f"Entry {index} {error}.") from None
-    if details and (event is None or details.get(event) != committed):
+    if details and details.get(event) != committed:
         raise Fault(DETAIL, f"The details are not those of entry {index}.")
     say(f"The entry is number {index} of the {head.size} in the log {head.origin}; your key signed it.")
     if details:
@@ -979,9 +1021,11 @@ def check_lines(file: BinaryIO, keys: Sequence[VerifierKey], older_note: bytes |
 
 
 def say(text: str) -> None:
-    """A line on standard output, whatever its encoding."""
+    """A line on standard output, whatever its encoding. What would steer a terminal, or turn letters round, is written
+    out: much of what is said comes from whoever is checked."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -1026,7 +1070,7 @@ def run(arguments: Sequence[str]) -> int:
         return GOOD
     older = _contents(asked.older) if asked.older else None
     if what == "lines":
-        with Path(asked.source).open("rb") as file:
+        with _opened_file(Path(asked.source)) as file:
             check_lines(file, asked.key, older)
         return GOOD
     if "://" in asked.source:
@@ -1036,13 +1080,22 @@ def run(arguments: Sequence[str]) -> int:
     return check_log(Folder(Path(asked.source)), asked.key, older, _details(given_out) if given_out.exists() else {})
 
 
+def _opened_file(path: Path) -> BinaryIO:
+    """An ordinary file to read: what else there may be could be endless, or never answer. Raises OSError, Fault."""
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise Fault(UNREADABLE, f"{path} is no ordinary file, so it was not read.")
+    return os.fdopen(file, "rb")
+
+
 def _contents(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with _opened_file(path) as file:
         return _limited(file, str(path), NOTE_LIMIT)
 
 
 def _details(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
+    with _opened_file(path) as file:
         return disclosed(file, str(path))
 
 
