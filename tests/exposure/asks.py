@@ -70,3 +70,40 @@ class Plain:
 
 def codes(*codes: str) -> frozenset[str]:
     return frozenset(codes)
+
+
+ANSWER = {"remark": "{remark}"}
+ON_PAPER = {"method": "paper", "given_at": "{past}", "scan_sha256": "{digest}"}
+NO_ON_PAPER = First("POST consents/{consent_id}/record", {"answer": "decline", **ON_PAPER})
+IDA_OUT = First("POST exclusions", {"user": "{user_of_ida}"}, by="are")
+EMERGENCY = {"ground": "life_danger", "reason": "{remark}"}
+NOT_FOR_ALL = frozenset({"staff_only", "health_personnel_only"})
+"""Refusals for what somebody is, before anything is looked up."""
+OFFICERS_ONLY = frozenset({"officer_only"})
+GROUND = {"ground": "cooperating_staff", "reason": "{remark}", "until": "{soon}"}
+OWN_MESSAGE = {"seq": "{said_by_asker}"}
+OF_ARE = {"member_id": "{member_of_are}"}
+OF_ASKER = {"member_id": "{member_of_asker}"}
+OF_NILS = {"member_id": "{member_of_nils}"}
+
+REVEALED = First("POST review/events/{event_id}/reveal", {"reason": "{remark}"}, by="ola")
+BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=codes("log_verifier_only"))
+TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
+
+EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}
+ORDERED = First("POST review/exports", EXPORT, into="export_id", by="ola")
+SHIELDED = First(
+    "POST review/shields",
+    {"user": "{user_of_sara}", "reason": "Konkrete trusler.", "decided_on": "2026-01-01"},
+    into="shield_id",
+    by="ola",
+)
+
+
+TAKEN = First("POST review/findings/{finding_id}/take", {}, by="ola")
+EXPLAINED = First("POST review/findings/{finding_id}/explain", {"text": "Vikar."}, by="ola", first=TAKEN)
+
+
+def officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
+    """A request of an officer's: nobody else gets any answer to it, whatever it asks for."""
+    return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=codes("officer_only"))

@@ -7,48 +7,41 @@ room's card, its consent and that consent's history, whoever waits, an export, a
 how to make a request that succeeds for those who are in. Else `Plain`, and why in one line.
 """
 
-from typing import Any
-
-from tests.exposure.asks import OFFICER, OUTSIDE, PATIENT, RELATED, STAFF, Ask, Content, First, Plain, codes
-
-WHERE = "tests/exposure/paths.py"
-
-ANSWER = {"remark": "{remark}"}
-ON_PAPER = {"method": "paper", "given_at": "{past}", "scan_sha256": "{digest}"}
-NO_ON_PAPER = First("POST consents/{consent_id}/record", {"answer": "decline", **ON_PAPER})
-IDA_OUT = First("POST exclusions", {"user": "{user_of_ida}"}, by="are")
-EMERGENCY = {"ground": "life_danger", "reason": "{remark}"}
-NOT_FOR_ALL = frozenset({"staff_only", "health_personnel_only"})
-"""Refusals for what somebody is, before anything is looked up."""
-OFFICERS_ONLY = frozenset({"officer_only"})
-GROUND = {"ground": "cooperating_staff", "reason": "{remark}", "until": "{soon}"}
-OWN_MESSAGE = {"seq": "{said_by_asker}"}
-OF_ARE = {"member_id": "{member_of_are}"}
-OF_ASKER = {"member_id": "{member_of_asker}"}
-OF_NILS = {"member_id": "{member_of_nils}"}
-
-REVEALED = First("POST review/events/{event_id}/reveal", {"reason": "{remark}"}, by="ola")
-BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=codes("log_verifier_only"))
-TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
-
-EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}
-ORDERED = First("POST review/exports", EXPORT, into="export_id", by="ola")
-SHIELDED = First(
-    "POST review/shields",
-    {"user": "{user_of_sara}", "reason": "Konkrete trusler.", "decided_on": "2026-01-01"},
-    into="shield_id",
-    by="ola",
+from tests.exposure.asks import (
+    ANSWER,
+    BUNDLE,
+    EMERGENCY,
+    EXPLAINED,
+    EXPORT,
+    GROUND,
+    IDA_OUT,
+    NO_ON_PAPER,
+    NOT_FOR_ALL,
+    OF_ARE,
+    OF_ASKER,
+    OF_NILS,
+    OFFICER,
+    OFFICERS_ONLY,
+    ON_PAPER,
+    ORDERED,
+    OUTSIDE,
+    OWN_MESSAGE,
+    PATIENT,
+    RELATED,
+    REVEALED,
+    SHIELDED,
+    STAFF,
+    TAKEN,
+    TILE,
+    Ask,
+    Content,
+    First,
+    Plain,
+    codes,
+    officer,
 )
 
-
-TAKEN = First("POST review/findings/{finding_id}/take", {}, by="ola")
-EXPLAINED = First("POST review/findings/{finding_id}/explain", {"text": "Vikar."}, by="ola", first=TAKEN)
-
-
-def _officer(*, body: Any = None, first: First | None = None, query: str = "", shows: str = "{room_id}") -> Ask:
-    """A request of an officer's: nobody else gets any answer to it, whatever it asks for."""
-    return Ask(by=OFFICER, body=body, first=first, query=query, shows=shows, otherwise=codes("officer_only"))
-
+WHERE = "tests/exposure/paths.py"
 
 ROUTES: dict[str, Content | Plain] = {
     # --- rooms ---
@@ -237,51 +230,51 @@ ROUTES: dict[str, Content | Plain] = {
     "GET audit/trees/{tree}/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
     "GET audit/newest/tile/entries/{rest}": Content("everything that happened, in codes", (BUNDLE,)),
     "GET audit/newest/checkpoint": Plain(
-        "how many entries the log has now, and one hash over them", (_officer(shows=""),)
+        "how many entries the log has now, and one hash over them", (officer(shows=""),)
     ),
     "GET audit/newest/tile/{level}/{rest}": Plain(
         "hashes of entries",
         (Ask(by=OFFICER, use={"level": "0", "rest": "000.p/1"}, shows="", otherwise=OFFICERS_ONLY),),
     ),
     # --- officers' exports of the log ---
-    "POST review/exports": Content("which rooms an officer asks about", (_officer(body=EXPORT),)),
-    "GET review/exports": Content("which rooms officers have asked about", (_officer(first=ORDERED),)),
-    "GET review/exports/{export_id}": Content("which rooms an officer has asked about", (_officer(first=ORDERED),)),
-    "GET review/exports/{export_id}/download": Content("who did what in which room", (_officer(first=ORDERED),)),
+    "POST review/exports": Content("which rooms an officer asks about", (officer(body=EXPORT),)),
+    "GET review/exports": Content("which rooms officers have asked about", (officer(first=ORDERED),)),
+    "GET review/exports/{export_id}": Content("which rooms an officer has asked about", (officer(first=ORDERED),)),
+    "GET review/exports/{export_id}/download": Content("who did what in which room", (officer(first=ORDERED),)),
     "POST review/subject-requests": Content(
         "everything that was done about a patient",
-        (_officer(body={"patient": "{patient_id}", "reason": "Krav om innsyn."}),),
+        (officer(body={"patient": "{patient_id}", "reason": "Krav om innsyn."}),),
     ),
     # --- nothing of a room ---
-    "GET review/findings": Plain("what the log is asked about, and when it was", (_officer(shows=""),)),
-    "GET review/findings/{finding_id}": Plain("which events are asked about, by their ids", (_officer(shows=""),)),
-    "POST review/findings/{finding_id}/take": Plain("the same", (_officer(shows="", body={}),)),
-    "POST review/findings/{finding_id}/note": Plain("the same", (_officer(shows="", body={"text": "Spurt."}),)),
+    "GET review/findings": Plain("what the log is asked about, and when it was", (officer(shows=""),)),
+    "GET review/findings/{finding_id}": Plain("which events are asked about, by their ids", (officer(shows=""),)),
+    "POST review/findings/{finding_id}/take": Plain("the same", (officer(shows="", body={}),)),
+    "POST review/findings/{finding_id}/note": Plain("the same", (officer(shows="", body={"text": "Spurt."}),)),
     "POST review/findings/{finding_id}/explain": Plain(
-        "the same", (_officer(shows="", body={"text": "Vikar."}, first=TAKEN),)
+        "the same", (officer(shows="", body={"text": "Vikar."}, first=TAKEN),)
     ),
     "POST review/findings/{finding_id}/confirm": Plain(
-        "the same", (_officer(shows="", body={"text": "Ingen grunn."}, first=TAKEN),)
+        "the same", (officer(shows="", body={"text": "Ingen grunn."}, first=TAKEN),)
     ),
-    "POST review/findings/{finding_id}/close": Plain("the same", (_officer(shows="", body={}, first=EXPLAINED),)),
-    "GET review/shields": Plain("which employees patients see by a code", (_officer(shows=""),)),
+    "POST review/findings/{finding_id}/close": Plain("the same", (officer(shows="", body={}, first=EXPLAINED),)),
+    "GET review/shields": Plain("which employees patients see by a code", (officer(shows=""),)),
     "POST review/shields": Plain(
         "the same",
         (
-            _officer(
+            officer(
                 body={"user": "{user_of_sara}", "reason": "Konkrete trusler.", "decided_on": "2026-01-01"}, shows=""
             ),
         ),
     ),
-    "POST review/shields/{shield_id}/end": Plain("the same", (_officer(first=SHIELDED, shows=""),)),
+    "POST review/shields/{shield_id}/end": Plain("the same", (officer(first=SHIELDED, shows=""),)),
     "POST review/look-ups": Plain(
         "which patient has a number and which employee a name, by their ids",
         (
-            _officer(shows="", body={"kind": "patient", "identity_number": "14438810197", "reason": "Krav om innsyn."}),
-            _officer(shows="", body={"kind": "staff", "name": "Sara", "reason": "Krav om innsyn."}),
+            officer(shows="", body={"kind": "patient", "identity_number": "14438810197", "reason": "Krav om innsyn."}),
+            officer(shows="", body={"kind": "staff", "name": "Sara", "reason": "Krav om innsyn."}),
         ),
     ),
-    "GET review/retention": Plain("how long the log is kept, and how much of it is older", (_officer(shows=""),)),
+    "GET review/retention": Plain("how long the log is kept, and how much of it is older", (officer(shows=""),)),
     "GET consent-forms": Plain("texts of forms, the same for everybody"),
     "GET me": Plain("who I am and for whom I act"),
     "PATCH me": Plain("my own language", (Ask(by=STAFF, body={"language": "en"}, shows=""),)),
