@@ -4,7 +4,8 @@ what is `Content` as those who are out, and look through what is `Plain` for wha
 
 To add a path: is there anything of a room in it, or in what it answers? Timeline, members, receipts, marks, typing, the
 room's card, its consent and that consent's history, whoever waits, an export, a duty that names a room: `Content`, with
-how to make a request that succeeds for those who are in. Else `Plain`, and why in one line.
+how to make a request that succeeds for those who are in. Else `Plain`, and why in one line. Commands and loops stand in
+`inside.py`.
 """
 
 from tests.exposure.asks import (
@@ -363,44 +364,3 @@ HEARD: dict[str, Content | Plain] = {
 
 SOCKETS: dict[str, str] = {"^ws/v1$": "the gateway", "": "refused before it is accepted"}
 """Addresses of WebSockets, by pattern."""
-
-
-def _each(why: str, names: str) -> dict[str, Plain]:
-    return {name: Plain(why) for name in names.split()}
-
-
-COMMANDS: dict[str, Content | Plain] = {
-    "serve": Plain("serves what is walked here"),
-    "demo": Plain("makes invented people and rooms in demo mode; writes ids and sessions of those it made"),
-    "story": Plain("plays with sessions of its own, through the API and the socket, which are walked here"),
-    "vault": Plain("ids, versions and counts of keys"),
-    "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
-    "consent": Plain("ids, numbers and codes of what cannot be verified"),
-    "review": Plain("counts and positions of officers' lines"),
-    "dumpdata": Plain("rows as the database holds them: what was written stays sealed"),
-    **_each(
-        "for whoever has the server's shell and its keys: no interface of the product",
-        "shell dbshell test testserver runserver runworker",
-    ),
-    **_each("tables and code, no rows", "check inspectdb diffsettings sqlflush sqlmigrate sqlsequencereset"),
-    **_each("tables and code, no rows", "migrate makemigrations squashmigrations optimizemigration showmigrations"),
-    **_each("tables and code, no rows", "remove_stale_contenttypes createcachetable startapp startproject"),
-    **_each("puts rows in or takes them away, and shows none", "loaddata flush createsuperuser changepassword"),
-    **_each("texts and files of the product", "makemessages compilemessages collectstatic findstatic"),
-    **_each("the OpenAPI document", "spectacular generateschema"),
-    **_each("a mail with fixed words", "sendtestemail"),
-}
-
-LOOPS: dict[str, Content | Plain] = {
-    "people": Plain("ends periods and sessions; tells nobody but by hints"),
-    "consent": Plain("ends consents; tells nobody but by hints"),
-    "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
-    "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
-    "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),
-    "idempotency": Plain("forgets old answers"),
-    "audit": Plain("seals; writes ids and hashes"),
-    "checkpoint-copies": Plain("writes how many entries the log has, and one hash over them"),
-    "checkpoint-thinning": Plain("deletes some of these"),
-    "checkpoint-mail": Plain("the same by e-mail"),
-}
-"""Loops of the worker. One that sends something of a room to somebody is walked as a route is."""
