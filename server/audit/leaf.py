@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
+from server.audit.tiles import LONGEST_ENTRY
+
 VERSION = 1
-LONGEST = 65_535
-"""Bytes of a leaf that a bundle of C2SP tlog-tiles can hold."""
 TIME = len("2026-11-22T01:02:03.000004Z")
 
 
@@ -28,7 +28,7 @@ class Parts(NamedTuple):
     @property
     def fits(self) -> bool:
         """Whether the leaf is no longer than it may be."""
-        room = LONGEST - TIME
+        room = LONGEST_ENTRY - TIME
         if 4 * (len(self.before) + len(self.after)) <= room:  # a letter has four bytes at most
             return True
         return len(self.before.encode()) + len(self.after.encode()) <= room

@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from server.audit import detail, leaf
+from server.audit import detail
+from server.audit.tiles import LONGEST_ENTRY
 from server.common.ids import new_id
 from server.common.models import Row
 from server.common.octets import Octets
@@ -69,7 +70,7 @@ class AuditEvent(Row):
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(leaf=""), name="audit_leaf_said"),
-            models.CheckConstraint(condition=Q(leaf__octets__lte=leaf.LONGEST), name="audit_leaf_fits"),
+            models.CheckConstraint(condition=Q(leaf__octets__lte=LONGEST_ENTRY), name="audit_leaf_fits"),
         ]
 
     @property

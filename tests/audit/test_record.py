@@ -6,10 +6,10 @@ import pytest
 import structlog
 from django.db import IntegrityError, transaction
 
-from server.audit import leaf
 from server.audit.actions import OutsideTransaction, TooLong, record, record_many
 from server.audit.entry import SYSTEM, Actor, Entry
 from server.audit.models import AuditEvent
+from server.audit.tiles import LONGEST_ENTRY
 from server.common.ids import new_id
 from tests.base import TownTestCase, TownTransactionTestCase
 
@@ -80,10 +80,10 @@ class Rows(TownTestCase):
 
     def test_what_cannot_be_served_is_not_recorded(self) -> None:
         """A bundle of C2SP tlog-tiles holds entries of at most 65,535 bytes."""
-        most = leaf.LONGEST // 39
+        most = LONGEST_ENTRY // 39
         for entry in (
             Entry(type="x.y", actor=SYSTEM, record_ids=tuple(new_id() for _ in range(most))),
-            Entry(type="x.y", actor=SYSTEM, follows="æ" * (leaf.LONGEST // 2)),
+            Entry(type="x.y", actor=SYSTEM, follows="æ" * (LONGEST_ENTRY // 2)),
             Entry(type="x.y", actor=SYSTEM, reason="x" * 61),
             Entry(type="x.y", actor=Actor(None, role="x" * 101)),
         ):
@@ -93,10 +93,10 @@ class Rows(TownTestCase):
         assert len(AuditEvent.objects.get(id=record(full)).leaf) > 60_000
 
     def test_the_database_refuses_it_too(self) -> None:
-        for text in ("æ" * (leaf.LONGEST // 2) + "xx", "x" * (leaf.LONGEST + 1)):
+        for text in ("æ" * (LONGEST_ENTRY // 2) + "xx", "x" * (LONGEST_ENTRY + 1)):
             with pytest.raises(IntegrityError, match="audit_leaf_fits"), transaction.atomic():
                 AuditEvent(outcome="success", leaf=text).save(force_insert=True)
-        AuditEvent(outcome="success", leaf="æ" * (leaf.LONGEST // 2) + "x").save(force_insert=True)
+        AuditEvent(outcome="success", leaf="æ" * (LONGEST_ENTRY // 2) + "x").save(force_insert=True)
 
     def test_no_content_and_no_name_in_it(self) -> None:
         """Law 9. A whole story, and not a word of it in the log."""
