@@ -30,19 +30,8 @@ from server.review.models import Finding
 from server.rooms.models import Member
 from tests.audit.sealing import Log
 from tests.base import API, Client, Opened, Town
-from tests.exposure.paths import (
-    MEMBERS,
-    OFFICER,
-    OUTSIDE,
-    OWN_MESSAGE,
-    PATIENT,
-    RELATED,
-    ROUTES,
-    STAFF,
-    Ask,
-    Content,
-    Plain,
-)
+from tests.exposure.asks import MEMBERS, OFFICER, OUTSIDE, OWN_MESSAGE, PATIENT, RELATED, STAFF, Ask, Content, Plain
+from tests.exposure.paths import ROUTES
 
 INSIDE = ("kari", "frida", "vera")
 """Kari has opened the room and has a relation to the patient, Frida was proposed and has one, Vera was proposed and has
