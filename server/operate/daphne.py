@@ -3,7 +3,6 @@ lifespan, so that the application drains at SIGTERM (daphne drops sockets withou
 
 import asyncio
 import signal
-import time
 from typing import Any
 
 import structlog
@@ -146,7 +145,7 @@ class Way:
             self._transport = _bottom(request.channel)
         if _unsent(self._transport) > BUFFER_BYTES:
             return False
-        request.request_start = time.time()
+        request.request_start += request.duration()
         return True
 
 
