@@ -20,7 +20,7 @@ test: venv-dev ## Format, lint, types, imports, migrations; all tests on SQLite 
 	@exec $(PY) -m tools.check
 
 prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pytest
-	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove tests/prove tests/gateway tests/exposure tests/consent -s $(ARGS)
+	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove tests/prove tests/gateway tests/exposure tests/consent tests/logs tests/operate -s $(ARGS)
 
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark
 	@exec $(PY) -m bench $(ARGS)

@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+import pytest
+
 from tests.faults.kills import play_kills
 from tests.faults.ledger import Ledger
 from tests.faults.stage import stage
@@ -10,6 +12,7 @@ from tests.faults.stage import stage
 SQLITE = not os.environ.get("DATABASE_URL")
 
 
+@pytest.mark.skipif(SQLITE, reason="SQLite is killed by `make prove`")
 def test_every_acknowledged_message_survives_a_kill() -> None:
     ledger = Ledger()
     with stage(sqlite=SQLITE, rooms=5, members=4) as here:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -186,6 +187,7 @@ def play_everything(server: Served) -> set[str]:
 
 
 @once
+@pytest.mark.prove
 def test_served_on_sqlite(tmp_path: Path) -> None:
     env = environment(tmp_path, MODE="demo", LOG_LEVEL="DEBUG", THROTTLE="0")
     with serve(tmp_path, env) as server:

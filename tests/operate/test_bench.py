@@ -188,6 +188,7 @@ def test_rows_that_do_not_match_are_told() -> None:
     assert report.faults({"rows": clean | {"stored": 4}}) == ["rows: 4 stored of 5 acknowledged"]
 
 
+@pytest.mark.prove
 @pytest.mark.skipif(
     not os.environ.get("DATABASE_URL"), reason="runs with the real servers, in the other half of the tests"
 )
