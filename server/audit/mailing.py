@@ -19,6 +19,7 @@ from django.db.models import F, QuerySet
 from server.audit.keeping import name_of
 from server.audit.models import Checkpoint, CheckpointMail, index_of
 from server.audit.ports import RECIPIENTS
+from server.audit.reading import signed
 from server.common.clock import now
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ WORRYING = 3
 def mail_newest() -> int:
     """Send what is due today; returns how many mails. One that fails is logged and stays due. Raises what the database
     raises."""
-    newest, wanted = Checkpoint.objects.exclude(note="").order_by("-position").first(), recipients()
+    newest, wanted = signed().order_by("-position").first(), recipients()
     if not wanted or newest is None:
         return 0
     day, sent = _today(), 0

@@ -355,7 +355,7 @@ def test_sigterm_drains(kind: str, the_site: Site, daphne: Server) -> None:
                     for number in range(2000):
                         name = f"{run_id}-{phone.name}-{number}"
                         await phone.send(type="post", room=room, txn_id=name, body="i fart")
-                        await asyncio.sleep(0.005)
+                        await asyncio.sleep(0.02)
 
             writers = [asyncio.create_task(write(phone)) for phone in phones[:3]]
             await asyncio.sleep(0.5)
