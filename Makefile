@@ -6,6 +6,7 @@ export MODE HOST PORT
 # VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
 
 PY := .venv/bin/python
+PROOFS := $(addprefix tests/,prove consent exposure faults gateway logs operate test_settings.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
 .PHONY: help run test prove bench story lint format lock clean venv-run venv-dev
@@ -20,7 +21,7 @@ test: venv-dev ## Format, lint, types, imports, migrations; all tests on SQLite 
 	@exec $(PY) -m tools.check
 
 prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pytest
-	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove tests/prove tests/gateway tests/exposure tests/consent tests/logs tests/operate -s $(ARGS)
+	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove $(PROOFS) -s $(ARGS)
 
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark
 	@exec $(PY) -m bench $(ARGS)

@@ -15,6 +15,7 @@ SLACK_S = 1.5
 """What a busy machine may add."""
 
 
+@pytest.mark.prove
 def test_frozen_servers_are_survived() -> None:
     """Redis: nobody notices but by the heartbeat. PostgreSQL: 503 within the limit, then all goes on."""
     ledger = Ledger()

@@ -26,7 +26,7 @@ def uvicorn(the_site: Site, daphne: Server) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
+@pytest.fixture(params=["daphne", pytest.param("uvicorn", marks=pytest.mark.prove)])
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(request.param)
     return found

@@ -336,7 +336,7 @@ def rows(site: Site, sql: str) -> list[Any]:
         return lite.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("kind", ["daphne", pytest.param("uvicorn", marks=pytest.mark.prove)])
 def test_sigterm_drains(kind: str, the_site: Site, daphne: Server) -> None:
     """Every socket gets 1012 and the process ends within seconds; every acknowledged post is stored, once, with its
     audit row, and nothing is stored twice."""

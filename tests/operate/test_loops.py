@@ -1,10 +1,14 @@
 """The worker loops beside the requests of one process."""
 
+import os
 import time
+
+import pytest
 
 from tests.gateway.servers import site
 
 
+@pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="SQLite has no pool")
 def test_loops_that_sleep_keep_no_connection_from_a_request() -> None:
     """Two connections for requests, one for sockets; every loop has had its turn. Mutation: keep the loops' open."""
     with site(DB_POOL="2", DB_THREADS="1") as installation, installation.server() as server:
