@@ -30,13 +30,17 @@ class Following(GatewayTestCase):
             await asyncio.sleep(0.3)
             assert len(kari.of("room.opened")) == 1
             await kari.leave()
-            await asyncio.sleep(0.2)
-            await hub.write_unfollowed()
-        kari_id = await self.rest(self.user_id, "kari")
-        mine = AuditEvent.objects.filter(actor_id=kari_id, room_id=self.room.id, outcome="success")
-        starts = await self.rest(mine.filter(type="room.followed").count)
-        ends = await self.rest(mine.filter(type="room.unfollowed").count)
-        assert starts == ends == 2
+            kari_id = await self.rest(self.user_id, "kari")
+            mine = AuditEvent.objects.filter(actor_id=kari_id, room_id=self.room.id, outcome="success")
+            starts, ends = mine.filter(type="room.followed"), mine.filter(type="room.unfollowed")
+            for _ in range(50):  # on a busy machine the socket's end is heard of later
+                await asyncio.sleep(0.1)
+                await hub.write_unfollowed()
+                if await self.rest(starts.count) == await self.rest(ends.count):
+                    break
+        # A look that began before the answer and ended after it may enter, and leave again.
+        assert 2 <= await self.rest(starts.count) <= 3
+        assert await self.rest(starts.count) == await self.rest(ends.count)
 
     async def test_rooms_that_are_not_open_stand_in_their_patient_s_log(self) -> None:
         """Red when a refused follow has no subject, or each guess costs a row of its own."""
