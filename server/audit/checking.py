@@ -174,28 +174,7 @@ def _columns(event: AuditEvent) -> list[str]:
         sealed = {"detail": said["detail"], "follows": said.get("follows")}
     except (ValueError, LookupError, TypeError, AttributeError):
         return ["all of it: the leaf is not JSON of ours"]
-    parts = leaf.parts(
-        event=event.id,
-        act=event.type,
-        actor=event.actor_id,
-        controller=event.controller_id,
-        unit=event.unit_id,
-        engagement=event.engagement_id,
-        role=event.role,
-        sign_in=event.sign_in,
-        subject=event.subject_id,
-        room=event.room_id,
-        target=event.object_id,
-        purpose=event.purpose,
-        basis=event.basis,
-        outcome=event.outcome,
-        reason=event.reason,
-        records=event.record_ids,
-        request=event.request_id,
-        commitment=sealed["detail"],
-        sealed=event.sealed_hash,
-        follows=sealed["follows"],
-    )
+    parts = leaf.of_row(event, commitment=sealed["detail"], follows=sealed["follows"])
     text = parts.at(rfc3339(event.at))
     if text == event.leaf:
         return []

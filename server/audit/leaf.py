@@ -7,7 +7,7 @@ that leaf and column say the same.
 
 import json.encoder
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from server.audit.tiles import LONGEST_ENTRY
@@ -72,6 +72,32 @@ def parts(
     )
     use = _text(purpose_of_use(act, basis, subject, room))
     return Parts(before, f'","type":{_quoted(act)},"use":{use},"v":{VERSION}}}')
+
+
+def of_row(event: Any, *, commitment: str | None, follows: str | None = None) -> Parts:
+    """What a leaf says of a stored event, by its columns."""
+    return parts(
+        event=event.id,
+        act=event.type,
+        actor=event.actor_id,
+        controller=event.controller_id,
+        unit=event.unit_id,
+        engagement=event.engagement_id,
+        role=event.role,
+        sign_in=event.sign_in,
+        subject=event.subject_id,
+        room=event.room_id,
+        target=event.object_id,
+        purpose=event.purpose,
+        basis=event.basis,
+        outcome=event.outcome,
+        reason=event.reason,
+        records=event.record_ids,
+        request=event.request_id,
+        commitment=commitment,
+        sealed=event.sealed_hash,
+        follows=follows,
+    )
 
 
 def purpose_of_use(act: str, basis: str, subject: UUID | None, room: UUID | None) -> str | None:

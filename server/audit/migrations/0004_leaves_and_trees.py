@@ -21,27 +21,7 @@ def fill(apps: Any, _: BaseDatabaseSchemaEditor) -> None:
     events = apps.get_model("audit", "AuditEvent")
     for event in events.objects.order_by("id").iterator(500):
         kept = detail.keep(event.id, event.subject_id, event.detail)
-        said = leaf.parts(
-            event=event.id,
-            act=event.type,
-            actor=event.actor_id,
-            controller=event.controller_id,
-            unit=event.unit_id,
-            engagement=event.engagement_id,
-            role=event.role,
-            sign_in=event.sign_in,
-            subject=event.subject_id,
-            room=event.room_id,
-            target=event.object_id,
-            purpose=event.purpose,
-            basis=event.basis,
-            outcome=event.outcome,
-            reason=event.reason,
-            records=event.record_ids,
-            request=event.request_id,
-            commitment=kept.commitment,
-            sealed=event.sealed_hash,
-        )
+        said = leaf.of_row(event, commitment=kept.commitment)
         events.objects.filter(id=event.id).update(leaf=said.at(rfc3339(event.at)), detail_sealed=kept.sealed)
 
 
