@@ -72,7 +72,7 @@ class Shift(Row):
 
 
 class ShiftCheck(Row):
-    """Whether somebody can be reached before their shift: a test page that must come back, a number that is confirmed."""
+    """Whether somebody can be reached before their shift: a test page that must come back, a number confirmed."""
 
     shift = models.OneToOneField(Shift, on_delete=models.PROTECT, related_name="check_made")
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
