@@ -8,18 +8,21 @@ from django.http import HttpRequest, JsonResponse
 from rest_framework.response import Response
 
 from server.alerts.open_alerts import OpenAlerts
+from server.alerts.pages import Pages
 from server.audit.entry import Actor
 from server.audit.ports import RECIPIENTS
 from server.audit.refusals import record_refusal
 from server.common import problems
 from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
+from server.notify.ports import MESSAGES, PAGES
 from server.people.actors import acting
 from server.people.officers import AppointedOfficers
 from server.people.ports import ACCESS_EFFECTS
 from server.people.step_up import RecentSignIn
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
+from server.rooms.notices import Notices
 from server.rooms.ports import OPEN_ALERTS, STEP_UP
 from server.vault.ports import CUSTODY
 
@@ -36,6 +39,8 @@ def bind_ports() -> None:
     RECIPIENTS.bind(AppointedOfficers())
     STEP_UP.bind(RecentSignIn())
     OPEN_ALERTS.bind(OpenAlerts())
+    PAGES.bind(Pages())
+    MESSAGES.bind(Notices())
 
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response:

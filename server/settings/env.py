@@ -9,6 +9,7 @@ import dj_database_url
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ Words = Annotated[list[str], NoDecode]
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
-class Environment(OddAccess):
+class Environment(OddAccess, Reaching):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)
