@@ -1,7 +1,7 @@
 """Who is called in which order, as data: parsing what is stored, and what holds when nothing usable is. Pure.
 
-A policy is a list of steps, `{"targets": […], "wait_s": n, "channels": […], "voice_after_s": n}`. Whatever it says, a
-voice call starts at latest `VOICE_S` into each step, and after the last step everybody is called until somebody answers.
+A policy is a list of steps, `{"targets": […], "wait_s": n, "channels": […], "voice_after_s": n}`. Whatever it says,
+a voice call starts at latest `VOICE_S` into each step, and after the last everybody is called until somebody answers.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ def people(policy: Policy) -> tuple[UUID, ...]:
 def _step(said: Any) -> Step:
     if not isinstance(said, Mapping) or not set(said) <= {"targets", "wait_s", "channels", "voice_after_s"}:
         raise Unusable("step")
-    targets, channels = said.get("targets"), said.get("channels", list(Step.__dataclass_fields__["channels"].default))
+    targets, channels = said.get("targets"), said.get("channels", ["push", "sms", "voice"])
     if not isinstance(targets, list) or not 0 < len(targets) <= 20 or not all(map(_is_target, targets)):
         raise Unusable("targets")
     if not isinstance(channels, list) or not channels or not set(map(str, channels)) <= set(CHANNELS):

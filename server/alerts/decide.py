@@ -1,0 +1,302 @@
+"""What happens next to a call for help (law 6). Pure: no database, no clock; the same arguments, the same decision.
+
+`decide` is asked whenever something is due or has happened. While it is the router's turn it goes through the steps of
+the policy; when a responder lets a time pass, calling people resumes. What people do is in `deeds.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from server.alerts.facts import Case, Contact, Decision, Endpoint, Note, Page, Roster, Seen, after, page_id
+from server.alerts.policy import CHANNELS, VOICE_S, Step
+
+CALL_AGAIN_S = 20
+"""Between a call that nobody took and the next one."""
+CALLS = 3
+"""To one number in one step."""
+ROUND_S = 30
+"""A round in which everybody is called lasts at least so long, even when all of it fails at once."""
+REMINDED = ("push", "sms", "voice", "email")
+
+
+def decide(case: Case, events: Iterable[Seen], roster: Roster, now: datetime) -> Decision:
+    """What is to be done at `now`, and in `next_due` when to ask again; it is None only for what is closed.
+
+    `events` are those of the present generation and step; others are passed over.
+    """
+    if case.state == "closed":
+        return Decision(replace(case, due_at=None))
+    if case.responder is not None:
+        lapsed = _lapse(case, roster, now)
+        if lapsed.case.responder is not None:
+            return lapsed
+        return lapsed.then(_route(lapsed.case, (), roster, now))
+    return _route(case, list(events), roster, now)
+
+
+# --- the router's turn ---------------------------------------------------------------------------------
+
+
+def _route(case: Case, events: Sequence[Seen], roster: Roster, now: datetime) -> Decision:
+    """Go through the steps until one is under way. Ends: each pass is a further step, and the last resort is one."""
+    done = Decision(case)
+    if case.step_at > now:  # the clock went back: a time that never comes must hold nothing up
+        done = Decision(replace(case, step_at=now), (Note("clock_back"),))
+    if case.step < 0:
+        done = done.then(_begin(done.case, 0, now))
+    while True:
+        case = done.case
+        stage = _Stage(case, _of_step(events, case), roster, now)
+        last_resort = case.policy.is_last_resort(case.step)
+        over = stage.over(last_resort)
+        if over:
+            done = done.then(Decision(case, (Note("step_over", over),)))
+            done = done.then(_begin(case, case.step + 1, now))
+            continue
+        pages = tuple(stage.pages())
+        sent = tuple(Note("page", "", one.id, one.contact.id, one.endpoint.channel) for one in pages)
+        due = max(stage.next_due(pages, last_resort), after(now, 0.5))
+        return done.then(Decision(replace(case, due_at=due), sent, pages))
+
+
+def _begin(case: Case, step: int, now: datetime) -> Decision:
+    """Begin a step. What was cancelled from the phone keeps its own state, and people go on being called."""
+    state = "exhausted" if case.policy.is_last_resort(step) else "paging"
+    if case.needs_talk_alone:
+        state = "follow_up"
+    begun = replace(case, step=step, step_at=now, state=state, due_at=now)
+    return Decision(begun, (Note("step", state),))
+
+
+def _of_step(events: Iterable[Seen], case: Case) -> list[Seen]:
+    return [one for one in events if (one.generation, one.step) == (case.generation, case.step)]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One channel to one contact in this step: its pages, and what is known of them."""
+
+    at: datetime
+    pages: tuple[Seen, ...]
+    received: bool
+    failed: tuple[Seen, ...]
+    """Failed for good."""
+    troubled: int
+    """Pages that failed, for good or for now."""
+
+    @property
+    def lost(self) -> bool:
+        return len(self.failed) == len(self.pages)
+
+    def gave_way(self, receipt_s: int, now: datetime) -> bool:
+        """Whether the next channel's turn has come."""
+        return self.troubled == len(self.pages) or (not self.received and after(self.at, receipt_s) <= now)
+
+
+class _Stage:
+    """One step, under way: who is called, over what, and what has come of it."""
+
+    def __init__(self, case: Case, events: list[Seen], roster: Roster, now: datetime) -> None:
+        self.case, self.now = case, now
+        self.step: Step = case.policy.step(case.step)
+        self.elapsed = (now - case.step_at).total_seconds()
+        named = {one.id: one for target in self.step.targets for one in roster.get(target, ())}
+        self.contacts = [one for one in named.values() if self._channels(one)]
+        self.nobody = "nobody" if not named else "nobody_reachable"
+        self._events = events
+
+    def over(self, last_resort: bool) -> str:
+        """Why the step is over, as a code; empty while it is not."""
+        if self.elapsed >= self.step.wait_s:
+            return "time"
+        if not self.contacts:
+            return self.nobody if not last_resort or self.elapsed >= ROUND_S else ""
+        if all(self._declined(one) or self._lost(one) for one in self.contacts):
+            declined = all(self._declined(one) for one in self.contacts)
+            return ("declined" if declined else "failed") if not last_resort or self.elapsed >= ROUND_S else ""
+        return ""
+
+    def pages(self) -> Iterator[Page]:
+        """What is to be sent now and has not been."""
+        for contact in self.contacts:
+            if not self._declined(contact):
+                yield from self._pages_to(contact)
+
+    def next_due(self, sent: Iterable[Page], last_resort: bool) -> datetime:
+        """When time alone may change something; what happens asks at once."""
+        moments = [after(self.case.step_at, self.step.wait_s)]
+        if last_resort:
+            moments.append(after(self.case.step_at, ROUND_S))
+        fresh = {(page.contact.id, page.endpoint.channel) for page in sent}
+        for contact in self.contacts:
+            if self._declined(contact):
+                continue
+            channels = self._channels(contact)
+            if "voice" in channels:
+                moments.append(self._rings_at())
+                moments.append(self._rings_again_at(contact) or self.case.step_at)
+            for channel in channels:
+                way = self._way(contact, channel)
+                opened = self.now if (contact.id, channel) in fresh else way.at if way else None
+                if opened is not None:
+                    moments.append(after(opened, self.case.limits.receipt))
+        return min(one for one in moments if one > self.now)
+
+    # --- one contact -----------------------------------------------------------------------------------
+
+    def _channels(self, contact: Contact) -> list[str]:
+        """Those of the step that reach the contact, in their order; a telephone rings whatever the step says."""
+        there = {one.channel for one in contact.endpoints}
+        return [one for one in CHANNELS if one in there and (one in self.step.channels or one == "voice")]
+
+    def _pages_to(self, contact: Contact) -> Iterator[Page]:
+        turn = True
+        for channel in self._channels(contact):
+            way = self._way(contact, channel)
+            rings = channel == "voice" and self._rings_at() <= self.now
+            if way is None and (turn or rings or channel == "email"):
+                yield from self._page(contact, channel, "0")
+            if way is not None and channel == "voice":
+                again = self._rings_again_at(contact)
+                if again is not None and again <= self.now:
+                    yield from self._page(contact, channel, str(_calls(contact, way)))
+            if channel != "email":
+                turn = turn and way is not None and way.gave_way(self.case.limits.receipt, self.now)
+
+    def _page(self, contact: Contact, channel: str, what: str) -> Iterator[Page]:
+        case = self.case
+        for endpoint in contact.endpoints:
+            if endpoint.channel == channel:
+                id_ = page_id(case, contact, endpoint, what)
+                yield Page(id_, contact, endpoint, case.generation, case.step, self.step.wait_s)
+
+    def _rings_at(self) -> datetime:
+        """The latest moment for the telephone, whatever a device has received (M3)."""
+        return after(self.case.step_at, min(self.step.voice_after_s, VOICE_S))
+
+    def _rings_again_at(self, contact: Contact) -> datetime | None:
+        way = self._way(contact, "voice")
+        if way is None or not way.lost or _calls(contact, way) >= CALLS:
+            return None
+        again = after(max(one.at for one in way.failed), CALL_AGAIN_S)
+        return again if again < after(self.case.step_at, self.step.wait_s) else None
+
+    def _way(self, contact: Contact, channel: str) -> _Way | None:
+        pages = [e for e in self._events if e.type == "page" and (e.contact, e.channel) == (contact.id, channel)]
+        if not pages:
+            return None
+        ids = {one.page for one in pages}
+        told = [one for one in self._events if one.page in ids]
+        return _Way(
+            min(one.at for one in pages),
+            tuple(pages),
+            any(one.type == "page_received" for one in told),
+            tuple({one.page: one for one in told if one.type == "page_failed"}.values()),
+            len({one.page for one in told if one.type in ("page_failed", "page_retried")}),
+        )
+
+    def _declined(self, contact: Contact) -> bool:
+        return any(one.type == "page_declined" and one.contact == contact.id for one in self._events)
+
+    def _lost(self, contact: Contact) -> bool:
+        """Every way to the contact was tried, and failed for good."""
+        ways = [self._way(contact, one) for one in self._channels(contact) if one != "email"]
+        if not ways or any(way is None or not way.lost for way in ways):
+            return False
+        return self._rings_again_at(contact) is None
+
+
+def _calls(contact: Contact, way: _Way) -> int:
+    """How often the contact has been called in this step."""
+    return len(way.pages) // max(1, sum(one.channel == "voice" for one in contact.endpoints))
+
+
+# --- the responder's turn ------------------------------------------------------------------------------
+
+
+def _lapse(case: Case, roster: Roster, now: datetime) -> Decision:
+    """What a responder's time that has passed brings; until then, nothing."""
+    owed = owed_by(case, now)
+    if case.state == "handover_offered":
+        assert case.offered_at is not None
+        lasts_until = after(case.offered_at, case.limits.offer)
+        if owed.at > now and lasts_until > now:
+            return Decision(replace(case, due_at=min(owed.at, lasts_until)))
+        back = replace(case, state=case.offered_from, offered_from="", offered_to=None, offered_at=None)
+        if owed.at > now:
+            note = Note("offer_lapsed", contact=case.responder)
+            return _remind(replace(back, due_at=owed.at), note, roster)
+        return Decision(back, (Note("offer_lapsed", contact=case.responder),)).then(_lapse(back, roster, now))
+    if case.due_at is not None and case.due_at > now and owed.at > now:
+        return Decision(replace(case, due_at=min(case.due_at, owed.at)))
+    if owed.at <= now:
+        return resumed(case, owed.code, now)
+    note = Note("reminded", case.state, contact=case.responder)
+    return _remind(replace(case, due_at=min(owed.at, after(now, case.limits.remind))), note, roster)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """When calling people resumes unless the responder has done what is owed; far away when nothing is."""
+
+    at: datetime
+    code: str = ""
+
+
+def owed_by(case: Case, now: datetime) -> Owed:
+    """What the responder owes next. Having spoken, they owe the end of it, of which they are only reminded."""
+    state = case.offered_from or case.state
+    owed = [Owed(task.due_at, "task_overdue") for task in case.tasks]
+    if state in ("accepted", "follow_up") and case.contact_at is None:
+        if case.calling_at is not None:
+            owed.append(Owed(after(case.calling_at, case.limits.contact), "no_contact"))
+        elif case.accepted_at is not None:
+            owed.append(Owed(after(case.accepted_at, case.limits.calling), "no_call"))
+    return min(owed, key=lambda one: one.at, default=Owed(after(now, 10 * case.limits.remind)))
+
+
+def resumed(case: Case, code: str, now: datetime) -> Decision:
+    """Calling people begins anew: a new generation, in which older buttons do nothing (law 7); whoever had it too."""
+    again = replace(
+        case,
+        state="follow_up" if case.needs_talk_alone else "paging",
+        generation=case.generation + 1,
+        step=-1,
+        step_at=now,
+        due_at=now,
+        responder=None,
+        offered_to=None,
+        offered_from="",
+        offered_at=None,
+        accepted_at=None,
+        calling_at=None,
+        contact_at=None,
+    )
+    return Decision(again, (Note("resumed", code, contact=case.responder),))
+
+
+def _remind(case: Case, note: Note, roster: Roster) -> Decision:
+    pages = tuple(
+        Page(
+            page_id(case, contact, endpoint, f"{note.type}/{case.due_at}"),
+            contact,
+            endpoint,
+            case.generation,
+            case.step,
+            900,
+        )
+        for contact in roster.get("responder", ())
+        for endpoint in _quiet(contact)
+    )
+    sent = tuple(Note("page", note.type, one.id, one.contact.id, one.endpoint.channel) for one in pages)
+    return Decision(case, (note, *sent), pages)
+
+
+def _quiet(contact: Contact) -> list[Endpoint]:
+    """The first channel that reaches somebody who is awake."""
+    for channel in REMINDED:
+        found = [one for one in contact.endpoints if one.channel == channel]
+        if found:
+            return found
+    return []
