@@ -88,6 +88,28 @@ def records_for_rooms(rooms: Mapping[UUID, UUID]) -> dict[UUID, list[Record]]:
     return found
 
 
+def records_for_form(patients: Iterable[UUID], form: Form) -> dict[UUID, list[Record]]:
+    """All records about each patient's consent that is about no room: the consent of this form, and the patient's
+    exclusions. One statement. Exclusions that the log knows and the database does not have are a `BrokenRecord`; a
+    consent that is missing lets nobody in as it is."""
+    wanted = set(patients)
+    found: dict[UUID, list[Record]] = {patient: [] for patient in wanted}
+    excluding: set[UUID] = set()
+    named: set[UUID] = set()
+    for patient, exclusions_logged, stored in _stored_of_form(wanted, form):
+        if exclusions_logged:
+            named.add(patient)
+        if stored is not None:
+            names_people = stored.consent == patient
+            if names_people:
+                excluding.add(patient)
+            found[patient].append(record_of(stored, names_people=names_people))
+    for patient in named - excluding:
+        _alarm(patient, 0, "missing")
+        found[patient].append(BrokenRecord(patient, names_people=True))
+    return found
+
+
 def stored_version(consent: Consent) -> Stored:
     """The newest version of one consent."""
     with connection.cursor() as cursor:
@@ -204,6 +226,23 @@ def _stored_for(rooms: Mapping[UUID, UUID]) -> list[tuple[UUID, int, Stored | No
         )
         rows = cursor.fetchall()
     return [(uuid_out(room), logged, _row(*row) if row[0] is not None else None) for room, logged, *row in rows]
+
+
+def _stored_of_form(patients: set[UUID], form: Form) -> list[tuple[UUID, int, Stored | None]]:
+    """As `_stored_for`, for each patient's consent of a form that is about no room."""
+    if not patients:
+        return []
+    place = "(%s::uuid)" if connection.vendor == "postgresql" else "(%s)"
+    logged = LOGGED.format("w.patient", "IS NOT NULL")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH w(patient) AS (VALUES {', '.join([place] * len(patients))}) "  # noqa: S608 - placeholders only
+            f"SELECT w.patient, {logged}, {COLUMNS} FROM w LEFT JOIN consent_consent c "
+            f"ON c.id = w.patient OR (c.patient_id = w.patient AND c.form = %s AND c.room_id IS NULL) {JOIN}",
+            [*map(uuid_in, patients), form],
+        )
+        rows = cursor.fetchall()
+    return [(uuid_out(patient), logged, _row(*row) if row[0] is not None else None) for patient, logged, *row in rows]
 
 
 def _consented(rooms: set[UUID]) -> set[UUID]:

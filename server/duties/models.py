@@ -26,6 +26,8 @@ class Kind(models.TextChoices):
     """An officer of the actor's controller reviews emergency access, in words (L3)."""
     RECORD_UNREADABLE = "record_unreadable"
     """An officer finds out why a consent record cannot be verified, in words."""
+    ALERT_KEY_LOST = "alert_key_lost"
+    """Who leads an after-hours team: a patient's phone no longer calls for help (M3, L5)."""
 
 
 TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED)

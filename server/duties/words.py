@@ -29,6 +29,10 @@ WORDS: dict[str, Any] = {
     Kind.RECORD_UNREADABLE: _(
         "A consent record cannot be verified, so it lets nobody in. Find out why, and write what you found."
     ),
+    Kind.ALERT_KEY_LOST: _(
+        "A phone that a patient calls for help with has been lost or taken away. "
+        "Make sure that the patient has another, or knows which number to ring."
+    ),
 }
 
 
