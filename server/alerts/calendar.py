@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from server.people import hours
 from server.people.hours import OfficeHours, hours_of, moment
 
 Span = tuple[datetime, datetime]  # [begins, ends), aware UTC
@@ -15,6 +16,11 @@ class Calendar:
 
     office_hours: OfficeHours
     exceptions: Mapping[date, Sequence[Sequence[str]]] = field(default_factory=dict)
+
+    @classmethod
+    def stored(cls, office_hours: OfficeHours, exceptions: Mapping[str, Sequence[Sequence[str]]]) -> "Calendar":
+        """From what a programme stores: its exceptions are keyed by ISO dates."""
+        return cls(office_hours, {date.fromisoformat(day): spans for day, spans in exceptions.items()})
 
     def hours_of(self, day: date) -> Sequence[Sequence[str]]:
         """The wall-clock intervals of one day: an exception goes before the holiday, the holiday before the weekday."""
@@ -75,3 +81,18 @@ def minus(left: Sequence[Span], right: Sequence[Span]) -> list[Span]:
         if rest < ends:
             found.append((rest, ends))
     return found
+
+
+def exception_faults(exceptions: object) -> list[str]:
+    """What is wrong with entered exceptions, `{"2026-12-24": [["08:00", "12:00"]]}`, as codes; empty when usable."""
+    if not isinstance(exceptions, dict) or not all(map(is_date, exceptions)):
+        return ["date"]
+    return sorted({code for spans in exceptions.values() for code in hours.faults({"mon": spans})})
+
+
+def is_date(text: object) -> bool:
+    """Whether it is a date as RFC 3339 writes it, `2026-12-24`, and not one of ISO 8601's other ways."""
+    try:
+        return isinstance(text, str) and date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -78,7 +78,7 @@ def faults(office_hours: object) -> list[str]:
         if not isinstance(spans, list):
             return ["intervals"]
         for span in spans:
-            if not (isinstance(span, list) and len(span) == 2 and all(map(_is_clock, span))):
+            if not (isinstance(span, list) and len(span) == 2 and all(map(is_clock, span))):
                 return ["clock"]
             if not last <= span[0] < span[1]:
                 return ["order"]
@@ -86,7 +86,8 @@ def faults(office_hours: object) -> list[str]:
     return []
 
 
-def _is_clock(text: object) -> bool:
+def is_clock(text: object) -> bool:
+    """Whether it is a time of day, `HH:MM`; 24:00 is the end of the day."""
     if not isinstance(text, str) or len(text) != 5 or text[2] != ":" or not (text[:2] + text[3:]).isdecimal():
         return False
     return text == "24:00" or (text[:2] < "24" and text[3:] < "60")
