@@ -7,6 +7,7 @@ the policy; when a responder lets a time pass, calling people resumes. What peop
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from server.alerts.facts import Case, Contact, Decision, Endpoint, Note, Page, Roster, Seen, after, page_id
 from server.alerts.policy import CHANNELS, VOICE_S, Step
@@ -27,12 +28,25 @@ def decide(case: Case, events: Iterable[Seen], roster: Roster, now: datetime) ->
     """
     if case.state == "closed":
         return Decision(replace(case, due_at=None))
-    if case.responder is not None:
-        lapsed = _lapse(case, roster, now)
-        if lapsed.case.responder is not None:
-            return lapsed
-        return lapsed.then(_route(lapsed.case, (), roster, now))
-    return _route(case, list(events), roster, now)
+    steady = _steady(case, now)
+    if case.responder is None:
+        return steady.then(_route(steady.case, list(events), roster, now))
+    lapsed = steady.then(_lapse(steady.case, roster, now))
+    if lapsed.case.responder is not None:
+        return lapsed
+    return lapsed.then(_route(lapsed.case, (), roster, now))
+
+
+def _steady(case: Case, now: datetime) -> Decision:
+    """Once the clock has gone back: times that would come too late, or never, hold nothing up."""
+    times = {
+        "step_at": case.step_at,
+        "accepted_at": case.accepted_at,
+        "calling_at": case.calling_at,
+        "offered_at": case.offered_at,
+    }
+    ahead: dict[str, Any] = {name: now for name, at in times.items() if at is not None and at > now}
+    return Decision(replace(case, **ahead), (Note("clock_back"),)) if ahead else Decision(case)
 
 
 # --- the router's turn ---------------------------------------------------------------------------------
@@ -41,8 +55,6 @@ def decide(case: Case, events: Iterable[Seen], roster: Roster, now: datetime) ->
 def _route(case: Case, events: Sequence[Seen], roster: Roster, now: datetime) -> Decision:
     """Go through the steps until one is under way. Ends: each pass is a further step, and the last resort is one."""
     done = Decision(case)
-    if case.step_at > now:  # the clock went back: a time that never comes must hold nothing up
-        done = Decision(replace(case, step_at=now), (Note("clock_back"),))
     if case.step < 0:
         done = done.then(_begin(done.case, 0, now))
     while True:
@@ -51,7 +63,7 @@ def _route(case: Case, events: Sequence[Seen], roster: Roster, now: datetime) ->
         last_resort = case.policy.is_last_resort(case.step)
         over = stage.over(last_resort)
         if over:
-            done = done.then(Decision(case, (Note("step_over", over),)))
+            done = done.then(Decision(case, (Note("step_over", over, step=case.step),)))
             done = done.then(_begin(case, case.step + 1, now))
             continue
         pages = tuple(stage.pages())
@@ -66,7 +78,7 @@ def _begin(case: Case, step: int, now: datetime) -> Decision:
     if case.needs_talk_alone:
         state = "follow_up"
     begun = replace(case, step=step, step_at=now, state=state, due_at=now)
-    return Decision(begun, (Note("step", state),))
+    return Decision(begun, (Note("step", state, step=step),))
 
 
 def _of_step(events: Iterable[Seen], case: Case) -> list[Seen]:
@@ -102,8 +114,12 @@ class _Stage:
         self.step: Step = case.policy.step(case.step)
         self.elapsed = (now - case.step_at).total_seconds()
         named = {one.id: one for target in self.step.targets for one in roster.get(target, ())}
-        self.contacts = [one for one in named.values() if self._channels(one)]
+        self.contacts = [one for one in named.values() if self._wakes(one)]
+        """Those whose turn it is. Whom only e-mail reaches is told, but nobody waits for them."""
         self.nobody = "nobody" if not named else "nobody_reachable"
+        before = {one.id: one for one in roster.get("responder", ()) if case.generation}
+        self.called = [one for one in (before | named).values() if self._channels(one)]
+        """They, and whoever had it before calling began anew; nobody waits for those either."""
         self._events = events
 
     def over(self, last_resort: bool) -> str:
@@ -119,7 +135,7 @@ class _Stage:
 
     def pages(self) -> Iterator[Page]:
         """What is to be sent now and has not been."""
-        for contact in self.contacts:
+        for contact in self.called:
             if not self._declined(contact):
                 yield from self._pages_to(contact)
 
@@ -129,7 +145,7 @@ class _Stage:
         if last_resort:
             moments.append(after(self.case.step_at, ROUND_S))
         fresh = {(page.contact.id, page.endpoint.channel) for page in sent}
-        for contact in self.contacts:
+        for contact in self.called:
             if self._declined(contact):
                 continue
             channels = self._channels(contact)
@@ -150,6 +166,9 @@ class _Stage:
         there = {one.channel for one in contact.endpoints}
         return [one for one in CHANNELS if one in there and (one in self.step.channels or one == "voice")]
 
+    def _wakes(self, contact: Contact) -> bool:
+        return any(channel != "email" for channel in self._channels(contact))
+
     def _pages_to(self, contact: Contact) -> Iterator[Page]:
         turn = True
         for channel in self._channels(contact):
@@ -160,7 +179,7 @@ class _Stage:
             if way is not None and channel == "voice":
                 again = self._rings_again_at(contact)
                 if again is not None and again <= self.now:
-                    yield from self._page(contact, channel, str(_calls(contact, way)))
+                    yield from self._page(contact, channel, str(len(way.pages)))
             if channel != "email":
                 turn = turn and way is not None and way.gave_way(self.case.limits.receipt, self.now)
 
@@ -172,8 +191,9 @@ class _Stage:
                 yield Page(id_, contact, endpoint, case.generation, case.step, self.step.wait_s)
 
     def _rings_at(self) -> datetime:
-        """The latest moment for the telephone, whatever a device has received (M3)."""
-        return after(self.case.step_at, min(self.step.voice_after_s, VOICE_S))
+        """The latest moment for the telephone, whatever a device has received (M3). A short step is half over then, so
+        that there is time to answer before the next one."""
+        return after(self.case.step_at, min(self.step.voice_after_s, VOICE_S, self.step.wait_s / 2))
 
     def _rings_again_at(self, contact: Contact) -> datetime | None:
         way = self._way(contact, "voice")
@@ -202,7 +222,7 @@ class _Stage:
     def _lost(self, contact: Contact) -> bool:
         """Every way to the contact was tried, and failed for good."""
         ways = [self._way(contact, one) for one in self._channels(contact) if one != "email"]
-        if not ways or any(way is None or not way.lost for way in ways):
+        if any(way is None or not way.lost for way in ways):
             return False
         return self._rings_again_at(contact) is None
 
@@ -222,18 +242,19 @@ def _lapse(case: Case, roster: Roster, now: datetime) -> Decision:
         assert case.offered_at is not None
         lasts_until = after(case.offered_at, case.limits.offer)
         if owed.at > now and lasts_until > now:
-            return Decision(replace(case, due_at=min(owed.at, lasts_until)))
+            return Decision(replace(case, due_at=look_again(case, now)))
         back = replace(case, state=case.offered_from, offered_from="", offered_to=None, offered_at=None)
         if owed.at > now:
             note = Note("offer_lapsed", contact=case.responder)
-            return _remind(replace(back, due_at=owed.at), note, roster)
+            return _remind(replace(back, due_at=look_again(back, now)), note, roster, of=case.offered_at)
         return Decision(back, (Note("offer_lapsed", contact=case.responder),)).then(_lapse(back, roster, now))
-    if case.due_at is not None and case.due_at > now and owed.at > now:
-        return Decision(replace(case, due_at=min(case.due_at, owed.at)))
     if owed.at <= now:
         return resumed(case, owed.code, now)
+    due, next_due = case.due_at or now, look_again(case, now)
+    if due > now:
+        return Decision(replace(case, due_at=min(due, next_due)))
     note = Note("reminded", case.state, contact=case.responder)
-    return _remind(replace(case, due_at=min(owed.at, after(now, case.limits.remind))), note, roster)
+    return _remind(replace(case, due_at=next_due), note, roster, of=due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +277,14 @@ def owed_by(case: Case, now: datetime) -> Owed:
     return min(owed, key=lambda one: one.at, default=Owed(after(now, 10 * case.limits.remind)))
 
 
+def look_again(case: Case, now: datetime) -> datetime:
+    """When time alone changes something while somebody has it; at latest they are reminded then."""
+    moments = [owed_by(case, now).at, after(now, case.limits.remind)]
+    if case.offered_at is not None:
+        moments.append(after(case.offered_at, case.limits.offer))
+    return min(moments)
+
+
 def resumed(case: Case, code: str, now: datetime) -> Decision:
     """Calling people begins anew: a new generation, in which older buttons do nothing (law 7); whoever had it too."""
     again = replace(
@@ -276,10 +305,11 @@ def resumed(case: Case, code: str, now: datetime) -> Decision:
     return Decision(again, (Note("resumed", code, contact=case.responder),))
 
 
-def _remind(case: Case, note: Note, roster: Roster) -> Decision:
+def _remind(case: Case, note: Note, roster: Roster, *, of: datetime) -> Decision:
+    """Tell the responder. `of`: the time that has passed; with it the reminder's id is the same whoever decides."""
     pages = tuple(
         Page(
-            page_id(case, contact, endpoint, f"{note.type}/{case.due_at}"),
+            page_id(case, contact, endpoint, f"{note.type}/{of}"),
             contact,
             endpoint,
             case.generation,

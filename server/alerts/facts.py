@@ -51,7 +51,7 @@ class Contact:
 
 Roster = Mapping[str, tuple[Contact, ...]]
 """Who each target of a policy is, now; whom the patient has excluded is in none. A target that is absent is nobody.
-`responder` is whoever has accepted."""
+`responder` is whoever has accepted; when calling has begun anew, whoever had it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,8 @@ class Note:
     contact: UUID | None = None
     channel: str = ""
     actor: UUID | None = None
+    step: int | None = None
+    """Another one than the step that the decision ends in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,65 @@
-"""PLACEHOLDER, to be overwritten by LEAD: sends nothing, and says so."""
+"""What becomes of a page, told by the outbox: three facts kept apart. The provider accepted it; the device received it;
+the person accepted the alert. Each is put on the timeline, and the router looks again.
+"""
 
+from server.alerts import doors, router, store
+from server.alerts.actions import alerts as actions
+from server.alerts.facts import Note
+from server.alerts.models import Alert
+from server.common.clock import now
 from server.common.errors import NotFound
 from server.notify.models import Delivery
 
 
 class Pages:
-    """`notify.ports.Keeper`."""
+    """`notify.ports.Keeper` of pages, of what follows them, and of the hourly trial."""
 
     def may_send(self, delivery: Delivery) -> bool:
-        return False
+        """Not when it was accepted meanwhile, and never to whom the patient has excluded or who has left the team."""
+        alert = Alert.objects.filter(id=delivery.about).first()
+        if alert is None:
+            return False
+        if delivery.kind == "taken" or alert.synthetic:
+            return True
+        if alert.state == "closed" or alert.responder_id is not None or delivery.generation != alert.generation:
+            return False
+        return delivery.user_id is None or doors.may_answer(alert, delivery.user_id)
 
     def sent(self, delivery: Delivery) -> None:
-        """Nothing."""
+        self._tell(delivery, "page_sent", soon=False)
 
     def failed(self, delivery: Delivery, code: str, *, final: bool) -> None:
-        """Nothing."""
+        self._tell(delivery, "page_failed" if final else "page_retried", code, soon=True)
 
     def received(self, delivery: Delivery) -> None:
-        """Nothing."""
+        self._tell(delivery, "page_received", soon=False)
+        if delivery.kind == "synthetic":
+            actions.answer_trial(delivery.about)
 
     def answered(self, delivery: Delivery, accept: bool, actor_note: str) -> dict[str, object]:
-        raise NotFound
+        """A button of the notification, or a key in the call. Raises Conflict (`already_accepted`, `old_page`)."""
+        if delivery.kind == "synthetic":
+            actions.answer_trial(delivery.about)
+            return {"state": "closed"}
+        if delivery.kind != "page":
+            raise NotFound
+        if not accept:
+            self._tell(delivery, "page_declined", actor_note, soon=True)
+            return {"state": "declined"}
+        if delivery.user_id is None:  # a duty telephone: somebody is told, and nobody of ours has it yet
+            self._tell(delivery, "duty_phone_answered", actor_note, soon=False)
+            return {"state": "told"}
+        actions.accept_page(delivery=delivery, how=actor_note)
+        return {"state": "accepted"}
+
+    def _tell(self, delivery: Delivery, type_: str, code: str = "", *, soon: bool) -> None:
+        if delivery.kind == "taken":
+            return
+        alert = store.locked(delivery.about)
+        if alert is None or alert.state == "closed":
+            return
+        contact = delivery.user_id or actions.FINAL
+        note = Note(type_, code, delivery.id, contact, delivery.channel, delivery.user_id if "decl" in type_ else None)
+        store.write_outcome(alert, [note], now=now(), soon=soon)
+        if soon:
+            router.wake()

@@ -1,0 +1,87 @@
+"""The router (law 6): whatever is due is looked at, decided, and written together with its pages.
+
+Phase A of the issue: no page is sent here, and nobody waits for one that is. Any number of routers may run, in any
+process, without a leader: rows are locked one at a time, and one that another router holds is left to it.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models import Q
+
+from server.alerts import store
+from server.alerts.decide import decide
+from server.alerts.models import Alert, RouterBeat
+from server.common.clock import now
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 2.0
+BATCH = 50
+NAME = "router"
+WAKE = threading.Event()
+"""Set after a commit that made an alert due: the loop of this process looks at once."""
+CLOCK_BACK = timedelta(seconds=2)
+
+
+def tick() -> int:
+    """Look at everything that is due; returns how much that was. One that fails is logged and stays due: it must not
+    keep the others waiting.
+
+    Raises OperationalError when the database is gone.
+    """
+    WAKE.clear()
+    at = now()
+    RouterBeat.objects.update_or_create(name=NAME, defaults={"at": at})
+    # A step that begins in the future: the clock has gone back, and its times would never come.
+    due = Q(due_at__lte=at) | Q(step_at__gt=at + CLOCK_BACK, duty="router")
+    ids = Alert.objects.exclude(state="closed").filter(due).order_by("due_at", "id").values_list("id", flat=True)
+    return sum(_attempt(one) for one in list(ids[:BATCH]))
+
+
+def look(alert_id: UUID) -> bool:
+    """Decide once what happens to this alert, and write it. Returns whether there was something to write.
+
+    In one transaction: state, events, pages. Holds the row meanwhile; leaves it when another router has it.
+    """
+    with transaction.atomic():
+        alert = store.locked(alert_id, wait=False)
+        if alert is None or alert.state == "closed":
+            return False
+        at = now()
+        case = store.case_of(alert)
+        decision = decide(case, store.seen(alert), store.roster(alert, case, at), at)
+        if decision.case == case and not decision.notes:
+            return False
+        store.save(alert, decision, now=at)
+        return True
+
+
+def soon(alert_id: UUID, look_at: Callable[[UUID], object] = look) -> None:
+    """Step 0 inline, after the commit of whoever raised it: a fault here only leaves it to the loop."""
+    try:
+        look_at(alert_id)
+    except Exception as error:  # noqa: BLE001 - the call for help is stored; the router takes it within seconds
+        log.error("alert_not_looked_at", alert=str(alert_id), error=type(error).__name__)
+    WAKE.set()
+
+
+def wake() -> None:
+    """After the commit of the current transaction, look at what is due."""
+    transaction.on_commit(WAKE.set, robust=True)
+
+
+def _attempt(alert_id: UUID) -> bool:
+    try:
+        return look(alert_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except (store.Overtaken, IntegrityError):
+        return False  # somebody else was faster; it is looked at again while it is due
+    except Exception:
+        log.exception("alert_not_routed", alert=str(alert_id))
+        return False
