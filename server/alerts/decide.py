@@ -154,7 +154,7 @@ class _Stage:
                 moments.append(self._rings_again_at(contact) or self.case.step_at)
             for channel in channels:
                 way = self._way(contact, channel)
-                opened = self.now if (contact.id, channel) in fresh else way.at if way else None
+                opened = way.at if way else self.now if (contact.id, channel) in fresh else None
                 if opened is not None:
                     moments.append(after(opened, self.case.limits.receipt))
         return min(one for one in moments if one > self.now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from server.alerts.decide import owed_by, resumed
+from server.alerts.decide import look_again, resumed
 from server.alerts.facts import Case, Decision, Note, Task, after
 
 PLAN_CONTACTS, CALL_113, SPEAK_ALONE = "plan_contacts", "call_113", "speak_alone"
@@ -48,14 +48,18 @@ class Taken(Exception):
 
 def press_again(case: Case, now: datetime) -> Decision:
     """A further call for help while this one is open: it hurries the alert on, or begins anew when somebody has it."""
+    if case.state == "closed":
+        raise Unfit("alert_closed")
     if case.state in ("received", "paging", "exhausted"):
         soon = case.state == "exhausted" and now < after(case.step_at, HURRY_S)
         if case.state == "received" or soon:
             return Decision(replace(case, due_at=now), (Note("pressed_again"),))
         late = replace(case, step_at=after(now, -case.policy.step(case.step).wait_s), due_at=now)
         return Decision(late, (Note("pressed_again", "hurried"),))
-    fresh = replace(case, cancelled_at=None, alone_at=None)
-    return Decision(fresh, (Note("pressed_again"),)).then(resumed(fresh, "pressed_again", now))
+    kept = tuple(task for task in case.tasks if task.kind != SPEAK_ALONE)
+    fresh = replace(case, cancelled_at=None, alone_at=None, tasks=kept)
+    ended = ((SPEAK_ALONE, "needless"),) if _owes(case, SPEAK_ALONE) else ()
+    return Decision(fresh, (Note("pressed_again"),), ended=ended).then(resumed(fresh, "pressed_again", now))
 
 
 def cancel(case: Case, now: datetime) -> Decision:
@@ -90,16 +94,14 @@ def accept(case: Case, who: UUID, generation: int | None, now: datetime) -> Deci
     """
     if case.state == "closed":
         raise Unfit("alert_closed")
-    if case.state == "handover_offered" and case.responder != who:
-        if case.offered_to not in (None, who):
-            assert case.responder is not None
-            raise Taken(case.responder)
-        return _take_over(case, who, now)
     if case.responder == who:
         return Decision(case)
+    old = generation is not None and generation != case.generation
     if case.responder is not None:
-        raise Taken(case.responder)
-    if generation is not None and generation != case.generation:
+        if case.state != "handover_offered" or case.offered_to not in (None, who) or old:
+            raise Taken(case.responder)
+        return _take_over(case, who, now)
+    if old:
         raise Unfit("old_page")
     mine = replace(
         case,
@@ -110,15 +112,18 @@ def accept(case: Case, who: UUID, generation: int | None, now: datetime) -> Deci
         contact_at=None,
     )
     begun = (_alone(case, now),) if case.needs_talk_alone and not _owes(case, SPEAK_ALONE) else ()
-    moved = tuple(replace(task, due_at=max(task.due_at, after(now, case.limits.calling))) for task in case.tasks)
-    return _owing(replace(mine, tasks=moved), (Note("accepted", contact=who, actor=who),), now, begun=begun)
+    return _owing(
+        replace(mine, tasks=_in_time(case, now)), (Note("accepted", contact=who, actor=who),), now, begun=begun
+    )
 
 
 def calling(case: Case, who: UUID, now: datetime) -> Decision:
     """«I am calling now.»"""
     _responsible(case, who)
-    state = "accepted" if case.state == "not_reached" else case.state
-    return _owing(replace(case, state=state, calling_at=now), (Note("calling", actor=who),), now)
+    state = case.offered_from or case.state
+    if state == "not_reached":
+        state = "follow_up" if case.needs_talk_alone else "accepted"
+    return _owing(replace(_standing(case, state), calling_at=now), (Note("calling", actor=who),), now)
 
 
 def in_contact(case: Case, who: UUID, now: datetime, *, alone: bool) -> Decision:
@@ -128,7 +133,7 @@ def in_contact(case: Case, who: UUID, now: datetime, *, alone: bool) -> Decision
     ended = [(PLAN_CONTACTS, "needless"), (CALL_113, "needless")]
     if alone:
         ended.append((SPEAK_ALONE, "done"))
-    spoke = replace(spoke, state="follow_up" if spoke.needs_talk_alone else "in_contact")
+    spoke = _standing(spoke, "follow_up" if spoke.needs_talk_alone else "in_contact")
     note = Note("in_contact", "alone" if alone else "", actor=who)
     return _owing(spoke, (note,), now, ended=[one for one in ended if _owes(case, one[0])])
 
@@ -140,9 +145,8 @@ def not_reached(case: Case, who: UUID, now: datetime) -> Decision:
         raise Unfit("already_in_contact")
     waits = ((PLAN_CONTACTS, case.limits.task), (CALL_113, 2 * case.limits.task))
     begun = tuple(Task(kind, after(now, wait)) for kind, wait in waits if not _owes(case, kind))
-    return _owing(
-        replace(case, state="not_reached", calling_at=None), (Note("not_reached", actor=who),), now, begun=begun
-    )
+    tried = replace(_standing(case, "not_reached"), calling_at=None)
+    return _owing(tried, (Note("not_reached", actor=who),), now, begun=begun)
 
 
 def task_done(case: Case, who: UUID, kind: str, now: datetime) -> Decision:
@@ -160,6 +164,8 @@ def hand_over(case: Case, giver: UUID | None, to: UUID | None, now: datetime) ->
     because the shift is over."""
     if giver is not None:
         _responsible(case, giver)
+    if case.state == "closed":
+        raise Unfit("alert_closed")
     if case.state == "handover_offered" and (giver is None or case.offered_to == to):
         return Decision(case)
     if case.responder is None or case.responder == to:
@@ -172,8 +178,7 @@ def hand_over(case: Case, giver: UUID | None, to: UUID | None, now: datetime) ->
         offered_at=now,
     )
     note = Note("handover_offered", "" if giver else "shift_over", contact=to, actor=giver)
-    due = min(owed_by(offered, now).at, after(now, case.limits.offer))
-    return Decision(replace(offered, due_at=due), (note,))
+    return Decision(replace(offered, due_at=look_again(offered, now)), (note,))
 
 
 def close(case: Case, who: UUID, outcome: str, children: str, now: datetime) -> Decision:
@@ -236,7 +241,7 @@ def _take_over(case: Case, who: UUID, now: datetime) -> Decision:
         offered_at=None,
         accepted_at=now,
         calling_at=None,
-        tasks=tuple(replace(task, due_at=max(task.due_at, after(now, case.limits.calling))) for task in case.tasks),
+        tasks=_in_time(case, now),
     )
     return _owing(mine, (Note("handed_over", contact=who, actor=who),), now)
 
@@ -253,8 +258,20 @@ def _owing(
     over = {kind for kind, _ in ended or ()}
     tasks = tuple(task for task in case.tasks if task.kind not in over) + begun
     owing = replace(case, tasks=tasks)
-    due = min(owed_by(owing, now).at, after(now, case.limits.remind))
-    return Decision(replace(owing, due_at=due), notes, begun=begun, ended=tuple(ended or ()))
+    return Decision(replace(owing, due_at=look_again(owing, now)), notes, begun=begun, ended=tuple(ended or ()))
+
+
+def _standing(case: Case, state: str) -> Case:
+    """In this state; while a handover is offered, that is the state which whoever has it then finds it in."""
+    if case.state == "handover_offered":
+        return replace(case, offered_from=state)
+    return replace(case, state=state)
+
+
+def _in_time(case: Case, now: datetime) -> tuple[Task, ...]:
+    """Tasks that were begun, for whoever has them now: with time to call first, and to find out."""
+    least = after(now, case.limits.calling + case.limits.contact)
+    return tuple(replace(task, due_at=max(task.due_at, least)) for task in case.tasks)
 
 
 def _alone(case: Case, now: datetime) -> Task:
