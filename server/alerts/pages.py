@@ -6,6 +6,7 @@ from server.alerts import doors, router, store
 from server.alerts.actions import alerts as actions
 from server.alerts.facts import Note
 from server.alerts.models import Alert
+from server.audit.entry import SYSTEM, Actor
 from server.common.clock import now
 from server.common.errors import NotFound
 from server.notify.models import Delivery
@@ -60,6 +61,7 @@ class Pages:
             return
         contact = delivery.user_id or actions.FINAL
         note = Note(type_, code, delivery.id, contact, delivery.channel, delivery.user_id if "decl" in type_ else None)
-        store.write_outcome(alert, [note], now=now(), soon=soon)
+        actor = Actor(delivery.user_id, role="on_call", sign_in="page") if note.actor else SYSTEM
+        store.write_outcome(alert, [note], now=now(), soon=soon, actor=actor)
         if soon:
             router.wake()

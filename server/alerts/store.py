@@ -43,8 +43,26 @@ KEPT = (
     "children",
 )
 """Fields of the same name in row and `Case`."""
-QUIET = ("pressed_again", "clock_back", "page", "step", "step_over", "reminded")
-"""Notes that have no line of their own in the audit log; who was called has (`alert.paged`)."""
+AUDITED = (
+    "raised",
+    "pressed_again",
+    "accepted",
+    "calling",
+    "in_contact",
+    "not_reached",
+    "task_done",
+    "handover_offered",
+    "handed_over",
+    "offer_lapsed",
+    "resumed",
+    "cancelled",
+    "closed",
+    "noted",
+    "page_declined",
+    "duty_phone_answered",
+)
+"""Notes that have a line of their own in the audit log; who was called has one for all (`alert.paged`). The others are
+the router's steps and what became of each page: they stand on the timeline."""
 
 
 class Overtaken(RuntimeError):
@@ -233,7 +251,7 @@ def _taken_order(alert: Alert, page: Delivery) -> notify.Order:
 
 
 def _entries(alert: Alert, decision: Decision, actor: Actor, basis: str) -> list[Entry]:
-    told = [note for note in decision.notes if note.type not in QUIET]
+    told = [note for note in decision.notes if note.type in AUDITED]
     entries = [_entry(alert, f"alert.{note.type}", actor, basis, note.code) for note in told]
     called = dict.fromkeys(page.contact.id for page in decision.pages)
     if called:
@@ -245,7 +263,7 @@ def _entry(alert: Alert, type_: str, actor: Actor, basis: str, code: str) -> Ent
     return Entry(type_, actor, subject_id=alert.patient_id, object_id=alert.id, basis=basis or "alert", reason=code)
 
 
-def write_outcome(alert: Alert, notes: Sequence[Note], *, now: datetime, soon: bool) -> None:
+def write_outcome(alert: Alert, notes: Sequence[Note], *, now: datetime, soon: bool, actor: Actor = SYSTEM) -> None:
     """Put on the timeline what became of a page; `soon`: the router looks at the alert at once."""
     case = case_of(alert)
     events = [_event(alert, case, note, alert.events + n, now) for n, note in enumerate(notes, start=1)]
@@ -256,4 +274,6 @@ def write_outcome(alert: Alert, notes: Sequence[Note], *, now: datetime, soon: b
     if not read.update(**fields):
         raise Overtaken
     AlertEvent.objects.bulk_create(events)
+    told = [note for note in notes if note.type in AUDITED]
+    record_many(_entry(alert, f"alert.{note.type}", actor, "page", note.code) for note in told)
     hint("alert", alert.id)

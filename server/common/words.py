@@ -76,6 +76,27 @@ WORDS: dict[str, Any] = {
     "finding_answered": _("This is answered already. Write a note if there is more."),
     "finding_closed": _("This is closed. A note can still be added."),
     "duty_answers": _("The task to review the emergency access answers this, and closes it."),
+    # Devices
+    "push_endpoint": _("This device's address for notifications cannot be used. Try again, or use another browser."),
+    "no_push_here": _("Notifications on devices are not set up here. Ask your administrator."),
+    "no_means": _("There is nothing here to send this with. Ask your administrator."),
+    "bad_signature": _("This was not signed by the gateway."),
+    # Calls for help
+    "already_accepted": _("Somebody else has it already. You need do nothing."),
+    "old_page": _("This button is from before. Open the alert to see how it stands."),
+    "alert_closed": _("This alert is closed."),
+    "accept_first": _("Accept it first; then it is yours."),
+    "speak_alone_first": _(
+        "It was cancelled from the phone, and that may have been forced. Speak with the patient alone first."
+    ),
+    "contact_first": _("Speak with the patient first or, when that fails, call 113 for the patient."),
+    "already_in_contact": _("You have spoken with the patient already."),
+    "tell_in_contact": _("Say it with «in contact», and that you were alone."),
+    "no_such_task": _("There is no such task now."),
+    "nobody_to_hand_over": _("There is nobody to hand it over to, or from."),
+    "no_programme": _(
+        "No service can take your call here. Ring the out-of-hours doctor at 116 117; in danger of life 113."
+    ),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from server.alerts.store import AUDITED
 from server.consent.models import Act
 from server.rooms.models import EventType
 
@@ -30,6 +31,7 @@ OTHER_WORDS = {
     "room.closed",  # a frame
 }
 MADE = {
+    "f'alert.{note.type}'": {f"alert.{type_}" for type_ in AUDITED},
     "f'consent.{document.act}'": {f"consent.{act}" for act in Act.values},
     "f'message.{type_}'": {f"message.{type_}" for type_ in (EventType.EDIT, EventType.RETRACTION)},
 }
