@@ -76,7 +76,7 @@ def minus(left: Sequence[Span], right: Sequence[Span]) -> list[Span]:
         while k < len(right) and right[k][0] < ends:
             if rest < right[k][0]:
                 found.append((rest, right[k][0]))
-            rest = max(rest, right[k][1])
+            rest = right[k][1]
             k += 1
         if rest < ends:
             found.append((rest, ends))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 
@@ -23,13 +23,11 @@ def in_order(shifts: Iterable[Shift]) -> list[Shift]:
 
 def on_call(shifts: Sequence[Shift], at: datetime) -> tuple[UUID, ...]:
     """Who is on call at `at` (aware), each once, whoever began first ahead."""
-    at = at.astimezone(UTC)
     return tuple(dict.fromkeys(shift.user for shift in in_order(s for s in shifts if s.begins <= at < s.ends)))
 
 
 def next_on_call(shifts: Sequence[Shift], at: datetime) -> tuple[UUID, ...]:
     """Who begins next after `at` (aware) and is not on call now; several when they begin together."""
-    at = at.astimezone(UTC)
     now = set(on_call(shifts, at))
     coming = in_order(shift for shift in shifts if shift.begins > at and shift.user not in now)
     return tuple(dict.fromkeys(shift.user for shift in coming if shift.begins == coming[0].begins))

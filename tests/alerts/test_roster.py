@@ -178,6 +178,13 @@ def test_a_night_begun_the_day_before_the_first_turn_belongs_to_nobody() -> None
     ]
 
 
+def test_a_part_of_the_week_until_half_past_two_lasts_until_the_second_one() -> None:
+    layer = rotation(outside_office_hours=False, restrictions=(Restriction(6, "00:00", "02:30"),))
+    (shift,) = expand([layer], [], NEVER_OPEN, date(2026, 10, 25), 1)
+    assert shift.ends == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert (shift.ends - shift.begins) / HOUR == 3.5
+
+
 def test_a_rotation_follows_another_without_gap_or_overlap() -> None:
     old, new = rotation(ends_on=date(2026, 1, 8)), rotation(id=BACKUP, people=(MONA,), starts_on=date(2026, 1, 8))
     assert read(expand([old, new], [], OFFICE, date(2026, 1, 7), 3)) == [
@@ -283,10 +290,11 @@ def test_nobody_for_a_time() -> None:
     )
 
 
-def test_who_takes_over_two_layers_that_begin_together_has_one_shift() -> None:
-    layers = [rotation(), rotation(id=BACKUP)]
+def test_of_two_layers_that_begin_together_the_longer_one_is_taken_over() -> None:
+    short = rotation(id=BACKUP, restrictions=(Restriction(0, "15:30", "22:00"),))
     sick = override(MONA, "2026-01-05T12:00", "2026-01-06T12:00", instead_of=NILS)
-    assert read(expand(layers, [sick], OFFICE, date(2026, 1, 5), 1)) == ["Mona 05.01 15:30-06.01 08:00"]
+    for layers in ([rotation(), short], [short, rotation()]):
+        assert read(expand(layers, [sick], OFFICE, date(2026, 1, 5), 1)) == ["Mona 05.01 15:30-06.01 08:00"]
 
 
 def test_an_override_in_the_hour_that_comes_twice() -> None:

@@ -1,6 +1,6 @@
 """Spans of time, and office hours with exceptions."""
 
-from datetime import date
+from datetime import UTC, date
 from itertools import pairwise
 from typing import Any
 
@@ -36,6 +36,13 @@ def test_spans_are_sets_of_time(left: list[Span], right: list[Span]) -> None:
 def test_an_open_night_is_one_span() -> None:
     night = Calendar({"mon": [["20:00", "24:00"]], "tue": [["00:00", "06:00"]]})
     assert night.attended(date(2026, 1, 5), 2) == [(oslo("2026-01-05T20:00"), oslo("2026-01-06T06:00"))]
+
+
+def test_hours_until_half_past_two_last_until_the_second_one() -> None:
+    late = Calendar({"sun": [["00:00", "02:30"]]})
+    assert late.attended(date(2026, 10, 25), 1) == [
+        (oslo("2026-10-25T00:00"), oslo("2026-10-25T02:30", fold=1).astimezone(UTC))
+    ]
 
 
 def test_an_exception_goes_before_the_holiday_and_the_holiday_before_the_weekday() -> None:

@@ -1,10 +1,10 @@
 """The iCalendar feed, read back by the rules of RFC 5545."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import UUID
 
 from server.alerts.roster import Shift, expand, ics
-from tests.alerts.rosters import IDA, NAMES, NILS, OFFICE, rotation
+from tests.alerts.rosters import IDA, NAMES, NILS, OFFICE, oslo, rotation
 
 SHIFTS = expand([rotation()], [], OFFICE, date(2026, 3, 27), 3)
 HOST = "muli.example"
@@ -58,7 +58,7 @@ def test_a_shift_keeps_its_uid_and_no_two_share_one() -> None:
 
 def test_the_same_shifts_in_any_order_are_the_same_bytes() -> None:
     assert ics(SHIFTS, NAMES.__getitem__, HOST) == ics(SHIFTS[::-1], NAMES.__getitem__, HOST)
-    stamped = ics(SHIFTS, NAMES.__getitem__, HOST, stamp=datetime(2026, 3, 1, 12, tzinfo=UTC))
+    stamped = ics(SHIFTS, NAMES.__getitem__, HOST, stamp=oslo("2026-03-01T13:00"))
     assert stamped.count("DTSTAMP:20260301T120000Z") == len(SHIFTS)
 
 
@@ -66,6 +66,11 @@ def test_names_are_escaped_and_folded_between_characters() -> None:
     name = "Åse; \\ Øy, " + "æøå€😀" * 30 + "\r\nEND:VCALENDAR\x00"
     (line,) = (line for line in lines(ics(SHIFTS[:1], lambda user: name, HOST)) if line.startswith("DESCRIPTION:"))
     assert line == "DESCRIPTION:Åse\\; \\\\ Øy\\, " + "æøå€😀" * 30 + "\\nEND:VCALENDAR"
+
+
+def test_a_line_is_as_long_as_it_may_be() -> None:
+    feed = ics(SHIFTS[:1], lambda user: "n" * 200, HOST)
+    assert max(len(line) for line in feed.split("\r\n")) == 75
 
 
 def test_nobody() -> None:
