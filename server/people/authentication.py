@@ -13,12 +13,14 @@ from rest_framework.request import Request
 
 from server.common.errors import Forbidden, Unauthenticated
 from server.common.language import speak_to
+from server.common.prepared import Prepared
 from server.people.models import Session, User
 from server.people.periods import DatabaseNow
 
 COOKIE = "samsnakk_session"
 SEEN_EVERY = timedelta(minutes=10)
 TOKEN = re.compile(r"[0-9a-f]{64}\Z")
+_BY_DIGEST = Prepared(lambda digest: Session.objects.in_full().filter(digest=digest))
 
 
 def refusal_code(session: Session, at: datetime) -> str | None:
@@ -55,7 +57,7 @@ def authenticate_token(token: str) -> Session:
 
 def find_session(*, digest: str) -> Session | None:
     """The session with this digest, whatever its state, read through `in_full`."""
-    return next(iter(Session.objects.in_full().filter(digest=digest)), None)
+    return _BY_DIGEST.first(digest)
 
 
 def live_sessions(sids: list[UUID]) -> dict[UUID, Session]:
