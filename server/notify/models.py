@@ -71,6 +71,12 @@ class Address(Row):
             models.UniqueConstraint(
                 fields=["user", "kind", "index"], condition=Q(disabled_at=None), name="notify_address_once"
             ),
+            # One telephone and one mailbox each.
+            models.UniqueConstraint(
+                fields=["user", "kind"],
+                condition=Q(kind__in=["phone", "email"], disabled_at=None),
+                name="notify_number_of_one",
+            ),
             # One device speaks to one person: whoever registers it last.
             models.UniqueConstraint(
                 fields=["index"], condition=Q(kind="push", disabled_at=None), name="notify_device_of_one"
@@ -186,6 +192,8 @@ class Delivery(models.Model):
         indexes = [
             # Serves `due`.
             models.Index(fields=["due_at"], condition=Q(state__in=OPEN), name="notify_delivery_due"),
+            # Serves health: has a provider refused our keys?
+            models.Index(fields=["made_at"], condition=Q(code="keys_refused"), name="notify_delivery_refused"),
             # Serves `actions.drop`, and what an alert's timeline asks.
             models.Index(fields=["about", "kind"], name="notify_delivery_about"),
         ]

@@ -33,7 +33,7 @@ class Place:
 
 def index_of(kind: str, place: Place) -> bytes:
     """Blind index, 32 bytes."""
-    return vault.blind_index(f"notify.{kind}", place.key)
+    return vault.blind_index(f"notify_address_{kind}", place.key)
 
 
 def sealing_key() -> UUID:

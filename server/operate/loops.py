@@ -8,11 +8,13 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from server.alerts import router
 from server.audit import keeping, mailing, metrics
 from server.audit import worker as audit
 from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
+from server.notify import worker as notify
 from server.people import worker as people
 from server.review import scanning
 from server.review import worker as review
@@ -25,16 +27,20 @@ SLOWEST_RETRY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`tick` does what is due and returns how much that was; it is called every `every_s` seconds."""
+    """`tick` does what is due and returns how much that was; it is called every `every_s` seconds, and as soon as
+    `wake` is set, which `tick` clears."""
 
     name: str
     tick: Callable[[], int]
     every_s: float
+    wake: threading.Event | None = None
 
 
 LOOPS = (
     Loop("people", people.tick, 2.0),
     Loop("consent", consent.tick, 1.0),
+    Loop("alerts", router.tick, router.EVERY_S, router.WAKE),
+    Loop("notify", notify.tick, 0.5, notify.WAKE),
     Loop("rooms", rooms.tick, 1.0),
     Loop("review", review.tick, 1.0),
     Loop("findings", scanning.tick, 60.0),
@@ -59,7 +65,7 @@ def start(stop: threading.Event, loops: Sequence[Loop] = LOOPS) -> list[threadin
 def _supervise(loop: Loop, stop: threading.Event) -> None:
     """A tick that fails is logged and tried again, later and later; nothing is lost, the rows stay due."""
     wait = loop.every_s
-    while not stop.wait(wait):
+    while not _stopped(loop, stop, wait):
         try:
             on_this_thread(loop.tick)
             wait = loop.every_s
@@ -68,3 +74,11 @@ def _supervise(loop: Loop, stop: threading.Event) -> None:
             wait = min(max(wait * 2, 1.0), SLOWEST_RETRY_S)
         finally:
             connection.close()  # back to the pool: a loop that sleeps must not keep a connection from a request
+
+
+def _stopped(loop: Loop, stop: threading.Event, wait: float) -> bool:
+    """Wait until the next tick, or the end."""
+    if loop.wake is None:
+        return stop.wait(wait)
+    loop.wake.wait(wait)
+    return stop.is_set()

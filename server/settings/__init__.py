@@ -156,7 +156,13 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_THROTTLE_CLASSES": ["server.common.throttling.ActThrottle", "server.common.throttling.LookThrottle"]
     if ENV.throttle
     else [],
-    "DEFAULT_THROTTLE_RATES": {"look": "6000/min", "act": "3000/min", "sign-in": "300/min", "look-up": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {
+        "look": "6000/min",
+        "act": "3000/min",
+        "sign-in": "300/min",
+        "look-up": "60/min",
+        "callback": "60/min",
+    },
     "EXCEPTION_HANDLER": "server.wiring.answer_problem",
     "UNAUTHENTICATED_USER": None,
     "PAGE_SIZE": 50,

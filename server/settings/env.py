@@ -9,6 +9,7 @@ import dj_database_url
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from server.settings.alerts import AlertTimes
 from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
 
@@ -19,7 +20,7 @@ Words = Annotated[list[str], NoDecode]
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
-class Environment(OddAccess, Reaching):
+class Environment(AlertTimes, OddAccess, Reaching):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)
@@ -130,6 +131,13 @@ class Environment(OddAccess, Reaching):
             port = parts.port  # raises ValueError too
             if parts.scheme not in MAIL_PORTS or not parts.hostname or port == 0:
                 raise ValueError("expected smtp://, smtp+tls:// or smtps://, then user:password@host:port")
+        return value
+
+    @field_validator("dead_man_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("https", "http") or not urlsplit(value).hostname):
+            raise ValueError("expected https://host/path")
         return value
 
     @field_validator("metrics_token")

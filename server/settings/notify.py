@@ -43,8 +43,8 @@ class Reaching(BaseSettings):
     @field_validator("vapid_subject")
     @classmethod
     def _subject(cls, value: str) -> str:
-        if not re.fullmatch(r"mailto:[!-?A-~]+@[!-?A-~]+|https://[!-~]+", value):
-            raise ValueError("expected mailto:somebody@host or https://…")
+        if not re.fullmatch(r"mailto:[!-?A-~]+@[!-?A-~]+|https://[a-z0-9.-]+", value):
+            raise ValueError("expected mailto:somebody@host or https://host")
         return value
 
     @field_validator("gateway_url", "public_url")
@@ -52,7 +52,7 @@ class Reaching(BaseSettings):
     def _address(cls, value: str) -> str:
         if value:
             parts = urlsplit(value)
-            here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+            here = parts.hostname in ("localhost", "127.0.0.1")
             _ = parts.port  # raises ValueError too
             if (
                 not parts.hostname

@@ -9,6 +9,7 @@ PATIENT = "patient"
 MEMBERS = "staff and patient"
 RELATED = "staff whose unit has a relation to the patient"
 OFFICER = "the officer of Sara's controller"
+NOBODY = "nobody here: needs a device or a page of their own (tests/notify)"
 OUTSIDE = "health personnel whose unit has a relation, and who are not in"
 
 
@@ -88,6 +89,8 @@ OF_NILS = {"member_id": "{member_of_nils}"}
 
 REVEALED = First("POST review/events/{event_id}/reveal", {"reason": "{remark}"}, by="ola")
 BUNDLE = Ask(by=OFFICER, use={"tree": "1", "rest": "{bundle}"}, otherwise=codes("log_verifier_only"))
+NO_DEVICE = (Ask(by=NOBODY, use={"device_id": "{user_of_asker}"}, shows=""),)
+NO_PAGE = (Ask(by=NOBODY, use={"token": "{fresh}"}, shows=""),)
 TILE = (Ask(by=STAFF, use={"tree": "1", "level": "0", "rest": "000.p/1"}, shows=""),)
 
 EXPORT = {"filters": {"room": "{room_id}"}, "format": "jsonl", "reason": "Kontroll etter klage."}

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Content | Plain] = {
 LOOPS: dict[str, Content | Plain] = {
     "people": Plain("ends periods and sessions; tells nobody but by hints"),
     "consent": Plain("ends consents; tells nobody but by hints"),
+    "notify": Plain("sends what rooms and alerts have ordered: fixed texts, and tokens; asks them before it does"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),

@@ -16,7 +16,10 @@ from tests.exposure.asks import (
     EXPORT,
     GROUND,
     IDA_OUT,
+    NO_DEVICE,
     NO_ON_PAPER,
+    NO_PAGE,
+    NOBODY,
     NOT_FOR_ALL,
     OF_ARE,
     OF_ASKER,
@@ -284,6 +287,20 @@ ROUTES: dict[str, Content | Plain] = {
         "for whom I act", (Ask(by=STAFF, body={"engagement": "{engagement_of_asker}"}, shows=""),)
     ),
     "POST demo/sign-in": Plain("a session of a demo persona", (Ask(by=STAFF, body={"persona": "kari"}, shows=""),)),
+    # --- devices ---
+    "GET push/key": Plain("a public key"),
+    "GET devices": Plain("my own devices"),
+    "POST devices": Plain("my own device", (Ask(by=NOBODY, body={"subscription": {}}, shows=""),)),
+    "DELETE devices/{device_id}": Plain("my own device", NO_DEVICE),
+    "POST devices/{device_id}/test": Plain("a fixed text to my own device", NO_DEVICE),
+    "GET me/reach": Plain("my own telephone and mailbox"),
+    "PUT me/reach": Plain(
+        "my own telephone and mailbox", (Ask(by=STAFF, body={"email": "kari@example.org"}, shows=""),)
+    ),
+    "POST pages/{token}/receipt": Plain("a word, for whoever holds what the notification carried", NO_PAGE),
+    "POST pages/{token}/accept": Plain("a word, for whoever holds what the notification carried", NO_PAGE),
+    "POST pages/{token}/decline": Plain("a word, for whoever holds what the notification carried", NO_PAGE),
+    "POST notify/callback": Plain("a word, for the gateway", (Ask(by=NOBODY, body={}, shows=""),)),
     "GET organisations": Plain("units and their contact points"),
     "GET directory": Plain("staff by organisation and role", (Ask(by=STAFF, query="q=Lunde", shows=""),)),
     "GET patients": Plain("patients to whom the unit has a relation, whatever rooms there are"),

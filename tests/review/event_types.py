@@ -19,13 +19,14 @@ ELSEWHERE = {
     "audit/verify.py",  # what others wrote
 }
 """Files whose dotted words are no types that they write."""
-FILES = (".css", ".html", ".js", ".json", ".jsonl", ".key", ".yaml")
+FILES = (".css", ".html", ".js", ".json", ".jsonl", ".key", ".pem", ".yaml")
 OF_OTHERS = ("daphne.", "django.", "lifespan.", "psycopg.", "server.", "samsnakk.", "uvicorn.", "websocket.")
 OTHER_WORDS = {
     *("consent.emergency", "consent.ground", "consent.version"),  # what is signed
     *("consent.id", "e.at", "e.created_at", "t.created_at", "c.id", "w.patient"),  # columns
     *("consent_version.minute", "consent_version.remark", "consent_version.text", "duty.answer"),  # places of the vault
     *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
+    "notify_address.sealed",
     *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
     *("audit.recipients", "people.access_effects", "vault.custody"),  # ports
     "room.closed",  # a frame

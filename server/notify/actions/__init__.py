@@ -1,5 +1,7 @@
 """The verbs of this app. Orders go into the outbox in the caller's transaction; the worker sends them."""
 
+from server.notify.actions.answers import answered, received
+from server.notify.actions.devices import register_push, remove, set_reach, test
 from server.notify.actions.outbox import Order, drop, enqueue
 from server.notify.actions.reaching import ReachableAt, reachable
 from server.notify.tokens import delivery_of, page_token
@@ -7,9 +9,15 @@ from server.notify.tokens import delivery_of, page_token
 __all__ = [
     "Order",
     "ReachableAt",
+    "answered",
     "delivery_of",
     "drop",
     "enqueue",
     "page_token",
     "reachable",
+    "received",
+    "register_push",
+    "remove",
+    "set_reach",
+    "test",
 ]

@@ -1,0 +1,95 @@
+"""What comes back: a device's receipt, a person's answer. Whoever holds the token of a delivery, or the gateway that
+carried it, says it; each is done once."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from server.common.clock import now
+from server.common.errors import NotFound
+from server.notify.models import Address, Delivery, DeliveryKind, State
+from server.notify.ports import keeper
+from server.notify.tokens import delivery_of
+from server.notify.words import ANSWERABLE
+
+
+class _AnsweredMeanwhile(Exception):
+    """On the same device, or by a key in the same call."""
+
+
+STATES = {"accept": "accepted", "decline": "declined"}
+
+
+def received(*, token: str) -> dict[str, object]:
+    """The device has it. Raises NotFound."""
+    return note_received(delivery_of(token))
+
+
+def answered(*, token: str, accept: bool, key_press: bool = False) -> dict[str, object]:
+    """The person accepts or declines. Said again, or the other way round, it answers what was done first.
+
+    Raises NotFound; Conflict `already_accepted` when somebody else has it, or it is no longer waited for.
+    """
+    return note_answer(delivery_of(token), accept=accept, key_press=key_press)
+
+
+@transaction.atomic
+def note_received(delivery_id: UUID) -> dict[str, object]:
+    """As `received`. The keeper is told once, and before its delivery is touched (`recording.settle`)."""
+    delivery = _find(delivery_id)
+    if delivery.received_at is None:
+        delivery.received_at = now()
+        keeper(delivery.kind).received(delivery)
+        if Delivery.objects.filter(id=delivery.id, received_at=None).update(received_at=delivery.received_at):
+            _works(delivery)
+    return {"state": "received"}
+
+
+def note_answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, object]:
+    """As `answered`."""
+    try:
+        return _answer(delivery_id, accept=accept, key_press=key_press)
+    except _AnsweredMeanwhile:  # what the keeper was told a second time has been undone
+        return _answer(delivery_id, accept=accept, key_press=key_press)
+
+
+@transaction.atomic
+def _answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, object]:
+    delivery = _find(delivery_id)
+    if delivery.kind == DeliveryKind.TEST and key_press and accept:
+        return note_received(delivery_id)
+    if delivery.kind not in ANSWERABLE:
+        raise NotFound
+    if not delivery.answered:
+        delivery.answered, delivery.received_at = ("accept" if accept else "decline"), delivery.received_at or now()
+        keeper(delivery.kind).answered(delivery, accept, "key" if key_press else "button")
+        mine = Delivery.objects.filter(id=delivery.id, answered="")
+        if not mine.update(answered=delivery.answered, received_at=delivery.received_at):
+            raise _AnsweredMeanwhile
+        _works(delivery)
+    return {"state": STATES[delivery.answered]}
+
+
+@transaction.atomic
+def note_failure(delivery_id: UUID, code: str) -> bool:
+    """The network could not deliver what it had taken, or nobody answered: whoever waits takes another way now. False
+    when there is nothing to change."""
+    delivery = _find(delivery_id)
+    if delivery.state != State.ACCEPTED or delivery.answered:
+        return False
+    delivery.state, delivery.code = State.FAILED, code
+    keeper(delivery.kind).failed(delivery, code, final=True)
+    mine = Delivery.objects.filter(id=delivery.id, state=State.ACCEPTED, answered="")
+    return bool(mine.update(state=State.FAILED, code=code))
+
+
+def _find(delivery_id: UUID) -> Delivery:
+    found = Delivery.objects.select_related("address", "user").filter(id=delivery_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _works(delivery: Delivery) -> None:
+    if delivery.address_id is not None:
+        Address.objects.filter(id=delivery.address_id).update(received_at=delivery.received_at)

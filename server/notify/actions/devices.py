@@ -1,0 +1,159 @@
+"""The verbs of one's own devices, telephone and mailbox. One transaction and one audit entry each."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.common.clock import now
+from server.common.errors import Conflict, Invalid
+from server.common.ids import new_id
+from server.notify import endpoints, vapid
+from server.notify.access import mine, open_address
+from server.notify.actions.outbox import Order, enqueue
+from server.notify.channels import configured
+from server.notify.models import Address, AddressKind, AddressQuerySet, Channel, Delivery, DeliveryKind, Gone
+from server.notify.sealed import Place, index_of, seal_place
+from server.people.access import require_staff
+from server.people.actors import Acting
+
+MOST = 10
+"""Devices of one person; a further one takes the place of the oldest."""
+TEST_TTL_S = 120
+TESTED_BY = {AddressKind.PUSH: Channel.PUSH, AddressKind.PHONE: Channel.VOICE, AddressKind.EMAIL: Channel.EMAIL}
+
+
+def vet(subscription: object, label: str = "") -> Place:
+    """A browser's subscription, if we may send there. Looks the name up: to be called outside any transaction.
+
+    Raises Invalid `push_endpoint`, with why not as the code of the field `subscription`.
+    """
+    try:
+        found = endpoints.vetted(subscription)
+    except endpoints.Forbidden as why:
+        field = {"field": "subscription", "code": str(why), "detail": ""}
+        raise Invalid(code="push_endpoint", errors=[field]) from None  # type: ignore[list-item]
+    return Place(endpoint=found.endpoint, p256dh=found.p256dh, auth=found.auth, label=label)
+
+
+def register_push(*, acting: Acting, subscription: object, label: str = "") -> Address:
+    """`vet` and `keep_push` in one. Raises as they do."""
+    return keep_push(acting=acting, place=vet(subscription, label))
+
+
+def keep_push(*, acting: Acting, place: Place) -> Address:
+    """Send pushes for this person to this device from now on; registered before, it is renewed. Registered by somebody
+    else, it moves: one device speaks to one person.
+
+    Raises Conflict `no_push_here` where this installation has no key of its own.
+    """
+    key = vapid.key_id()
+    if not key:
+        raise Conflict(code="no_push_here")
+    index = index_of(AddressKind.PUSH, place)
+    try:
+        return _keep_push(acting, place, index, key)
+    except IntegrityError:  # the same device is being registered at this moment: by now it is there
+        return _keep_push(acting, place, index, key)
+
+
+@transaction.atomic
+def _keep_push(acting: Acting, place: Place, index: bytes, key: str) -> Address:
+    at, devices = now(), Address.objects.live().filter(kind=AddressKind.PUSH)
+    for other in devices.filter(index=index).exclude(user=acting.user).values_list("id", flat=True):
+        _disable(other, Gone.REPLACED, at)
+        record(Entry("device.moved", acting.actor, object_id=other))
+    found = devices.select_for_update(no_key=True).filter(index=index, user=acting.user).first()
+    if found is None:
+        _make_room(devices.filter(user=acting.user), at)
+        found = Address(id=new_id(), user=acting.user, kind=AddressKind.PUSH, index=index, made_at=at)
+    found.sealed, found.vapid = seal_place(found.id, place), key
+    found.session = acting.session.sid if acting.session is not None else None
+    found.save()
+    record(_entry("device.registered", acting, found.id))
+    return found
+
+
+def _make_room(devices: AddressQuerySet, at: datetime) -> None:
+    for one in devices.order_by("-made_at", "-id").values_list("id", flat=True)[MOST - 1 :]:
+        _disable(one, Gone.REPLACED, at)
+
+
+@transaction.atomic
+def remove(*, acting: Acting, address_id: UUID) -> None:
+    """Send nothing there any more. Raises NotFound for whatever is not one's own, or gone already."""
+    _disable(open_address(acting, address_id).id, Gone.REMOVED, now())
+    record(_entry("device.removed", acting, address_id))
+
+
+@transaction.atomic
+def set_reach(*, acting: Acting, phone: str, email: str) -> None:
+    """Where else somebody at work can be reached: `phone` in E.164, `email`; empty: nowhere. What has not changed keeps
+    what is known of it.
+
+    Raises Forbidden `staff_only`.
+    """
+    require_staff(acting)
+    at = now()
+    for kind, to in ((AddressKind.PHONE, phone), (AddressKind.EMAIL, email)):
+        _set(acting, kind, Place(to=to), at)
+    record(_entry("reach.set", acting, acting.user.id))
+
+
+def _set(acting: Acting, kind: AddressKind, place: Place, at: datetime) -> None:
+    known = mine(acting).filter(kind=kind).select_for_update(no_key=True).first()
+    index = index_of(kind, place) if place.to else None
+    if known is not None and index is not None and bytes(known.index) == index:
+        return
+    if known is not None:
+        _disable(known.id, Gone.REPLACED if place.to else Gone.REMOVED, at)
+    if index is not None:
+        made = Address(id=new_id(), user=acting.user, kind=kind, index=index)
+        made.sealed = seal_place(made.id, place)
+        made.session = acting.session.sid if acting.session is not None else None
+        made.save(force_insert=True)
+
+
+@transaction.atomic
+def test(*, acting: Acting, address_id: UUID) -> Delivery:
+    """Send a test there: a push, a call that is confirmed by a key, a mail. It has worked when the address says that
+    it has received something.
+
+    Raises NotFound; Conflict `no_means` where this installation has no such channel.
+    """
+    address = open_address(acting, address_id)
+    channel = TESTED_BY[AddressKind(address.kind)]
+    if channel not in configured():
+        raise Conflict(code="no_means")
+    order = Order(
+        id=new_id(),
+        kind=DeliveryKind.TEST,
+        about=address.id,
+        user_id=acting.user.id,
+        channel=channel,
+        address_id=address.id,
+        language=acting.user.language,
+        urgent=True,
+        ttl_s=TEST_TTL_S,
+        topic=f"test-{address.id.hex[-12:]}",
+    )
+    enqueue([order])
+    record(_entry("device.tested", acting, address.id))
+    return Delivery.objects.get(id=order.id)
+
+
+def _disable(address_id: UUID, why: Gone, at: datetime) -> None:
+    Address.objects.live().filter(id=address_id).update(disabled_at=at, disabled_because=why)
+
+
+def _entry(type_: str, acting: Acting, object_id: UUID) -> Entry:
+    patient = acting.patient
+    return Entry(
+        type_,
+        acting.actor,
+        subject_id=patient.id if patient is not None else None,
+        object_id=object_id,
+        basis="self",
+    )

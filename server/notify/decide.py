@@ -1,0 +1,126 @@
+"""What an attempt means, and what a gateway's word means: pure."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+RETRIES_S = (2.0, 5.0, 15.0)
+"""Waits before the attempts after one that failed for no fault of the receiver's."""
+PATIENCE = 8
+"""Attempts at most while a provider says that we are too many."""
+LEAST_WAIT_S, LONGEST_WAIT_S, USUAL_WAIT_S = 1.0, 600.0, 15.0
+
+Fault = Literal[
+    "timeout", "unreachable", "reset", "bad_answer", "forbidden_host", "not_configured", "unreadable", "refused"
+]
+"""What can happen instead of an answer. `reset`: it broke off, and nobody knows whether it got there."""
+
+PASSING = frozenset({"timeout", "unreachable", "reset", "bad_answer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`state` is `accepted`, `waiting` (for the next attempt) or `failed`; `code` a word of ours."""
+
+    state: Literal["accepted", "waiting", "failed"]
+    code: str
+    retry_in_s: float | None = None
+    disable: bool = False
+    """The address is gone for good."""
+    next_channel: bool = False
+    """Whoever waits for this takes another way now; retries go on beside it."""
+    alarm: bool = False
+    """An administrator must do something: nobody can be reached this way."""
+
+    @property
+    def final(self) -> bool:
+        return self.state != "waiting"
+
+
+def verdict(outcome: int | str, attempt: int, retry_after_s: float | None = None) -> Verdict:
+    """Of the `attempt`th attempt, from 1: an HTTP status, or a `Fault`."""
+    if isinstance(outcome, str):
+        return _passing(outcome, attempt) if outcome in PASSING else _failed(outcome)
+    if 200 <= outcome < 300:
+        return Verdict("accepted", "accepted")
+    if outcome in (404, 410):
+        return _failed("gone", disable=True)
+    if outcome == 429:
+        return _throttled(attempt, retry_after_s)
+    if outcome in (401, 403):
+        return _failed("keys_refused", alarm=True)
+    if outcome >= 500:
+        return _passing("provider_error", attempt)
+    if 300 <= outcome < 400:
+        return _failed("redirect")
+    return _failed("too_large" if outcome == 413 else "refused")
+
+
+def within(found: Verdict, at: datetime, expires_at: datetime | None) -> Verdict:
+    """The same, but final where the next attempt would come too late."""
+    if found.retry_in_s is None or expires_at is None or at.timestamp() + found.retry_in_s <= expires_at.timestamp():
+        return found
+    return replace(found, state="failed", retry_in_s=None)
+
+
+def _failed(code: str, *, disable: bool = False, alarm: bool = False) -> Verdict:
+    return Verdict("failed", code, disable=disable, next_channel=True, alarm=alarm)
+
+
+def _passing(code: str, attempt: int) -> Verdict:
+    if not 1 <= attempt <= len(RETRIES_S):
+        return _failed(code)
+    return Verdict("waiting", code, RETRIES_S[attempt - 1], next_channel=True)
+
+
+def _throttled(attempt: int, retry_after_s: float | None) -> Verdict:
+    if attempt > PATIENCE:
+        return _failed("throttled")
+    wait = USUAL_WAIT_S if retry_after_s is None else retry_after_s
+    return Verdict("waiting", "throttled", min(max(wait, LEAST_WAIT_S), LONGEST_WAIT_S), next_channel=True)
+
+
+def retry_after(header: str | None, at: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for at `at`: a number of them, or a date (RFC 9110 section 10.2.3).
+    None for whatever is neither."""
+    said = (header or "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        return float(said)
+    try:
+        date = parsedate_to_datetime(said[:64])
+        date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        return max(0.0, (date - at).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+# --- what the gateway tells ------------------------------------------------------------------------------
+
+WORDS = frozenset({"ringing", "answered", "delivered", "key", "ended", "failed"})
+FAILURES = frozenset({"busy", "no_answer", "rejected", "unreachable", "invalid_number"})
+"""Reasons of the gateway's that we keep; any other becomes `gateway_failed`."""
+KEYS = {"1": True, "2": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`act` is `received`, `accept`, `decline`, `failed`, or empty: nothing that we act on."""
+
+    act: Literal["received", "accept", "decline", "failed", ""]
+    code: str = ""
+
+
+def meaning(channel: str, what: str, key: str, code: str, *, answered: bool) -> Said:
+    """What a callback says of a delivery. That somebody, or a voicemail, picked up proves nothing; a key pressed does.
+    `answered`: they have pressed one before."""
+    if what == "delivered" and channel == "sms":
+        return Said("received")
+    if what == "key" and channel == "voice" and key in KEYS:
+        return Said("accept" if KEYS[key] else "decline")
+    if what == "ended" and channel == "voice" and not answered:
+        return Said("failed", "no_answer")
+    if what == "failed" and not answered:
+        return Said("failed", code if code in FAILURES else "gateway_failed")
+    return Said("")

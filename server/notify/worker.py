@@ -1,0 +1,174 @@
+"""The outbox's worker: lease, send, record. Any number of them, on any host, without a leader.
+
+**B** What is due is leased by a conditional update and committed: should we die now, it is due again when the lease
+runs out. Its keeper is then asked whether it may still be sent. **C** It is sent on a thread of its channel, with no
+database. Should we die here, nobody knows whether it arrived: it is sent again, and the device shows one of the two,
+because they have one topic. **D** What came of it is recorded if the lease still holds, and the keeper is told in the
+same transaction. The tick waits for no provider.
+"""
+
+import functools
+import threading
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F, Q
+
+from server.common.clock import now
+from server.common.db import on_this_thread
+from server.common.errors import Unavailable
+from server.notify import channels, lanes
+from server.notify.jobs import Job, Outcome
+from server.notify.models import OPEN, Channel, Delivery, DeliveryKind, State
+from server.notify.ports import keeper
+from server.notify.recording import LeaseLost, give_up, record
+from server.notify.sealed import place_of
+from server.notify.wake import WAKE
+from server.people.models import Session
+from server.vault.errors import Destroyed, Unreadable
+
+__all__ = ["WAKE", "tick", "wait_idle"]
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 32
+LEASE = timedelta(seconds=15)
+MAIL_LEASE = timedelta(seconds=60)
+"""A mail takes several exchanges, each with its own limit."""
+RECORD_TRIES, RECORD_PAUSE_S = 4, 0.5
+QUIET_AFTER_SIGNING_OUT = (DeliveryKind.MESSAGE, DeliveryKind.NOTICE)
+"""A device that somebody has signed out of is not told of messages. Somebody on call is paged on it all the same:
+whether they are is asked of the page's keeper."""
+
+wait_idle = lanes.wait_idle
+_pause = threading.Event()  # never set
+
+
+def tick() -> int:
+    """Start sending what is due, as far as there are threads; returns how many. Raises what the database raises."""
+    WAKE.clear()
+    room = lanes.free()
+    leased = _lease(room)
+    for delivery in leased:
+        job = _prepare(delivery)
+        if job is not None:
+            lanes.run((job.channel, job.urgent), functools.partial(_send, job))
+    return len(leased)
+
+
+def _lease(room: dict[lanes.Lane, int]) -> list[Delivery]:
+    """Take what is due, the urgent first, and no more than can be sent at once."""
+    due = Delivery.objects.due(now())
+    full = [Q(channel=channel, urgent=urgent) for (channel, urgent), free in room.items() if not free]
+    if full:
+        due = due.exclude(functools.reduce(Q.__or__, full))
+    if not due.exists():  # nothing to do, most of the time, and nothing locked
+        return []
+    with transaction.atomic():
+        at, lease = now(), uuid4()
+        taken: list[Delivery] = []
+        for delivery in due.select_for_update(skip_locked=True, of=("self",))[: AT_ONCE * 2]:
+            lane = (delivery.channel, delivery.urgent)
+            if room[lane] and len(taken) < AT_ONCE:
+                room[lane] -= 1
+                taken.append(delivery)
+        for mail, length in ((True, MAIL_LEASE), (False, LEASE)):
+            ids = [one.id for one in taken if (one.channel == Channel.EMAIL) is mail]
+            if ids:
+                # The guard stands in the statement, whatever was locked before it.
+                Delivery.objects.filter(id__in=ids, state__in=OPEN, due_at__lte=at).update(
+                    state=State.LEASED, lease=lease, due_at=at + length, attempts=F("attempts") + 1
+                )
+        return _held(lease)
+
+
+def _held(lease: UUID) -> list[Delivery]:
+    found = Delivery.objects.filter(lease=lease, state=State.LEASED).select_related("address", "user__patient")
+    return sorted(found, key=lambda one: not one.urgent)
+
+
+def _prepare(delivery: Delivery) -> Job | None:
+    """What its channel needs, or None: it has become pointless, or there is no way to send it. A transaction of its
+    own, so that one keeper's failure is nobody else's; that delivery stays leased, and is due when the lease ends."""
+    try:
+        return _checked(delivery)
+    except (DatabaseError, InterfaceError):
+        raise
+    except LeaseLost:
+        return None
+    except Exception:
+        log.exception("delivery_not_prepared", delivery=str(delivery.id), kind=delivery.kind)
+        return None
+
+
+@transaction.atomic
+def _checked(delivery: Delivery) -> Job | None:
+    at = now()
+    lost = _lost_because(delivery, at)
+    if lost:
+        give_up(delivery, lost, at)
+        return None
+    if _is_signed_out(delivery) or not keeper(delivery.kind).may_send(delivery):
+        Delivery.objects.filter(id=delivery.id, lease=delivery.lease).update(
+            state=State.DROPPED, lease=None, due_at=None, code="not_allowed"
+        )
+        return None
+    try:
+        place = place_of(delivery)
+    except (Unreadable, Destroyed):
+        give_up(delivery, "unreadable", at)
+        return None
+    assert delivery.lease is not None, "leased"
+    return Job(
+        delivery=delivery.id,
+        lease=delivery.lease,
+        kind=delivery.kind,
+        channel=delivery.channel,
+        place=place,
+        language=delivery.language,
+        urgent=delivery.urgent,
+        ttl_s=delivery.ttl_s,
+        topic=delivery.topic,
+        attempt=delivery.attempts,
+        at=at,
+    )
+
+
+def _lost_because(delivery: Delivery, at: datetime) -> str:
+    """Why there is no sense in trying, or nothing."""
+    if delivery.address is not None and delivery.address.disabled_at is not None:
+        return "gone"
+    return "expired" if delivery.expires_at is not None and delivery.expires_at <= at else ""
+
+
+def _is_signed_out(delivery: Delivery) -> bool:
+    """Whether the session that registered the device was ended; one that has run out is no reason to be silent."""
+    address = delivery.address
+    if delivery.kind not in QUIET_AFTER_SIGNING_OUT or address is None or address.session is None:
+        return False
+    ended = Session.objects.filter(sid=address.session, ended_at__isnull=False)
+    return ended.exclude(end_reason="expired").exists()
+
+
+def _send(job: Job) -> None:
+    """One attempt and its record, on a thread of its channel."""
+    try:
+        outcome = channels.send(job)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must be recorded
+        # Neither the text nor the trace: they may hold where it was to go.
+        log.error("delivery_not_sent", delivery=str(job.delivery), channel=job.channel, error=type(error).__name__)
+        outcome = Outcome("bad_answer")
+    for _ in range(RECORD_TRIES):
+        try:
+            on_this_thread(record, job, outcome)
+            return
+        except (Unavailable, DatabaseError, InterfaceError) as error:
+            # Should the database stay away, the lease runs out: it is sent again.
+            log.warning("delivery_not_recorded", delivery=str(job.delivery), error=type(error).__name__)
+            connection.close()
+            _pause.wait(RECORD_PAUSE_S)
+        except Exception:
+            log.exception("delivery_not_recorded", delivery=str(job.delivery), kind=job.kind)
+            return
