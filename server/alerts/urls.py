@@ -2,9 +2,22 @@
 
 from django.urls import path
 
-from server.alerts.api import keys, patients, programmes
+from server.alerts.api import calls, keys, patients, programmes
 
 urlpatterns = [
+    path("alerts", calls.Alerts.as_view(), name="alerts"),
+    path("alerts/<uuid:alert_id>", calls.AlertDetail.as_view(), name="alert"),
+    path("alerts/<uuid:alert_id>/accept", calls.Accept.as_view(), name="alert-accept"),
+    path("alerts/<uuid:alert_id>/calling", calls.Calling.as_view(), name="alert-calling"),
+    path("alerts/<uuid:alert_id>/cancel", calls.Cancel.as_view(), name="alert-cancel"),
+    path("alerts/<uuid:alert_id>/close", calls.Close.as_view(), name="alert-close"),
+    path("alerts/<uuid:alert_id>/first-screen", calls.FirstScreen.as_view(), name="alert-first-screen"),
+    path("alerts/<uuid:alert_id>/hand-over", calls.HandOver.as_view(), name="alert-hand-over"),
+    path("alerts/<uuid:alert_id>/in-contact", calls.InContact.as_view(), name="alert-in-contact"),
+    path("alerts/<uuid:alert_id>/not-reached", calls.NotReached.as_view(), name="alert-not-reached"),
+    path("alerts/<uuid:alert_id>/notes", calls.Notes.as_view(), name="alert-notes"),
+    path("alerts/<uuid:alert_id>/tasks/<slug:kind>/done", calls.TaskDone.as_view(), name="alert-task-done"),
+    path("alerts/<uuid:alert_id>/timeline", calls.Timeline.as_view(), name="alert-timeline"),
     path("programmes", programmes.Programmes.as_view(), name="programmes"),
     path("programmes/<uuid:programme_id>", programmes.OneProgramme.as_view(), name="programme"),
     path("programmes/<uuid:programme_id>/open", programmes.ProgrammeOpen.as_view(), name="programme-open"),

@@ -4,6 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from server.alerts.access import InTeam, open_patient_of_team
 from server.alerts.models import Admission
@@ -25,9 +26,9 @@ def record_admission(*, acting: Acting, patient_id: UUID, ward_id: UUID, admitte
     act = "admission.recorded"
     found = open_patient_of_team(acting, patient_id, act=act)
     if not Unit.objects.filter(id=ward_id).exists():
-        raise Invalid(errors=[{"field": "ward", "code": "unknown_unit", "detail": ""}])
+        raise Invalid(errors=[{"field": "ward", "code": "unknown_unit", "detail": _("No such unit.")}])
     if admitted_on > now().astimezone(OSLO).date():
-        raise Invalid(errors=[{"field": "admitted_on", "code": "in_future", "detail": ""}])
+        raise Invalid(errors=[{"field": "admitted_on", "code": "in_future", "detail": _("This lies in the future.")}])
     try:
         with transaction.atomic():
             row = Admission.objects.create(

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from server.alerts import policy
 from server.alerts.access import open_programme_as_keeper, open_programme_as_leader, team_now
@@ -64,5 +65,5 @@ def check(programme: Programme, steps: Any) -> None:
 
 
 def _unusable(field: str, code: str) -> Invalid:
-    error: FieldError = {"field": field, "code": code, "detail": ""}
+    error: FieldError = {"field": field, "code": code, "detail": _("This step cannot be followed.")}
     return Invalid(errors=[error])

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from server.alerts import rules
 from server.alerts.access import (
@@ -204,7 +205,7 @@ def _shown(acting: Acting, programme: Programme) -> Shown:
 def _unit(unit_id: UUID) -> Unit:
     unit = Unit.objects.filter(id=unit_id).first()
     if unit is None:
-        raise Invalid(errors=[{"field": "unit", "code": "unknown_unit", "detail": ""}])
+        raise Invalid(errors=[{"field": "unit", "code": "unknown_unit", "detail": _("No such unit.")}])
     return unit
 
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from server.alerts.access import open_programme_as_keeper, open_programme_as_leader, team_now
 from server.alerts.actions.programmes import NEEDED_WHILE_OPEN, require_ready
@@ -33,7 +34,7 @@ def add(*, acting: Acting, programme_id: UUID, user_id: UUID, leads: bool, day_c
     programme = Programme.objects.select_related("unit").get(id=programme_id)
     engagement = current_engagements([user_id]).get(user_id)
     if engagement is None:
-        raise Invalid(errors=[{"field": "user", "code": "unknown_person", "detail": ""}])
+        raise Invalid(errors=[{"field": "user", "code": "unknown_person", "detail": _("No such member of staff.")}])
     return join(actor=acting.actor, programme=programme, engagement=engagement, leads=leads, day_contact=day_contact)
 
 
