@@ -6,6 +6,7 @@ each case and each step of the property tests checks that too.
 
 import itertools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
@@ -80,6 +81,11 @@ class Wound:
         first = Case(uuid4(), "received", NIGHT, NIGHT, NIGHT, policy=policy, limits=limits or Limits())
         self.case = first
 
+    def restart(self, now: datetime) -> None:
+        """A night later: nobody has pressed yet."""
+        self.now = now
+        self.case = replace(self.case, due_at=now, step_at=now, raised_at=now)
+
     # --- the clock and the router ----------------------------------------------------------------------
 
     def wind(self, seconds: float) -> None:
@@ -100,14 +106,19 @@ class Wound:
         again = self.decided()
         assert (again.pages, again.notes) == ((), ()), "deciding twice did something twice"
         assert again.case == self.case
+        assert self.case.due_at is None or self.case.due_at > self.now
         return decision
 
-    def run(self, seconds: float) -> None:
-        """Time goes by, and a router looks whenever something is due."""
+    def run(self, seconds: float, fate: str = "") -> None:
+        """Time goes by, and a router looks whenever something is due. `fate`: what becomes of each page at once."""
         end = self.now + seconds * SECOND
         while True:
+            made = len(self.pages)
             if self.is_due:
                 self.tick()
+            while fate and made < len(self.pages):
+                self.tell(fate, self.pages[made][1])
+                made += 1
             due = self.case.due_at
             if due is None or due > end:
                 break
@@ -141,6 +152,7 @@ class Wound:
             assert page.id not in self._sent, "a page with the id of another one is never sent"
             self._sent.add(page.id)
             assert (page.generation, page.step) == (case.generation, case.step)
+            assert page.contact in self._may_be_called(case)
         self.case = case
         self.version += 1
         self.notes += [(self.now, note) for note in decision.notes]
@@ -148,6 +160,11 @@ class Wound:
         self._had = case.responder or self._had
         self.log += [self._event(note) for note in decision.notes]
         self.check()
+
+    def _may_be_called(self, case: Case) -> list[Contact]:
+        """Whoever has it, alone; while nobody has it, whose turn it is, and whoever had it before."""
+        turn = [] if case.responder else [self.roster.get(one, ()) for one in case.policy.step(case.step).targets]
+        return [] if case.state == "closed" else [*self._roster()["responder"], *itertools.chain(*turn)]
 
     def _event(self, note: Note) -> Seen:
         case = self.case
@@ -167,6 +184,10 @@ class Wound:
         if self.case.state != "closed":
             self.tick()
         return decision
+
+    def by(self, deed: Callable[..., Decision], contact: Contact, *args: object, **kwargs: object) -> Decision:
+        """`do`, by a person."""
+        return self.do(lambda case, now: deed(case, contact.id, *args, now, **kwargs))
 
     def press_again(self) -> Decision:
         return self.do(deeds.press_again)
@@ -213,16 +234,18 @@ class Wound:
     def _check_rings(self) -> None:
         """The sleeping nurse: at latest 60 s into a step the telephones of all whose turn it is have rung (M3)."""
         case, step = self.case, self.case.policy.step(self.case.step)
-        if (self.now - case.step_at).total_seconds() < min(VOICE_S, step.voice_after_s, step.wait_s / 2):
-            return
+        latest = case.step_at + min(VOICE_S, step.voice_after_s, step.wait_s / 2) * SECOND
         log = self._seen()
         rung = {one.contact for one in log if one.channel == "voice" or one.type == "page_declined"}
         turn = {contact.id: contact for target in step.targets for contact in self.roster.get(target, ())}
         asleep = {id_ for id_, one in turn.items() if any(way.channel == "voice" for way in one.endpoints)} - rung
-        if asleep:
-            next_ = self.decided()
-            if (next_.case.generation, next_.case.step) == (case.generation, case.step):  # else it is over
-                asleep -= {page.contact.id for page in next_.pages if page.endpoint.channel == "voice"}
+        if asleep and self.now < latest:
+            assert case.due_at is not None
+            assert case.due_at <= max(latest, self.now + 0.5 * SECOND), "the router looks too late"
+        elif asleep:
+            then = self.decided()
+            if (then.case.generation, then.case.step) == (case.generation, case.step):  # else it is over
+                asleep -= {page.contact.id for page in then.pages if page.endpoint.channel == "voice"}
                 assert not asleep, "somebody sleeps beside a telephone that does not ring"
 
 

@@ -1,0 +1,13 @@
+"""Law 6 over many nights: `tests/alerts/nights.py`, drawn anew each time, and longer. A failure prints how to play it
+again."""
+
+import hypothesis
+import pytest
+
+from tests.alerts.nights import Night
+
+pytestmark = pytest.mark.prove
+TestManyNights = Night.TestCase
+TestManyNights.settings = hypothesis.settings(
+    max_examples=3000, stateful_step_count=60, derandomize=False, print_blob=True
+)
