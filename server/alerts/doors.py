@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from server.alerts import sharing
 from server.alerts.authentication import actor_of_key
 from server.alerts.models import Alert, AlertAlias, AlertKey, TeamMember
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
 from server.common.errors import NotFound, Refusal
+from server.consent.records import excluded_people
 from server.people.actors import Acting
 from server.people.periods import NOW, current_at
 
@@ -84,12 +84,7 @@ def open_alerts(who: Acting | AlertKey) -> list[Opened]:
         return []
     mine = TeamMember.objects.current(who.at).filter(user=who.user, engagement=who.engagement).values("programme_id")
     found = list(rows.filter(programme_id__in=mine).order_by("raised_at", "id"))
-    records = sharing.records_of([one.patient_id for one in found if one.patient_id is not None])
-    return [
-        Opened(one, "team", who.actor, "alert")
-        for one in found
-        if one.patient_id is not None and not sharing.kept_out(records[one.patient_id], who.user.id)
-    ]
+    return [Opened(one, "team", who.actor, "alert") for one in found if welcome(one, who.user.id)]
 
 
 @transaction.atomic
@@ -124,7 +119,6 @@ def may_answer(alert: Alert, user_id: UUID) -> bool:
 
 
 def welcome(alert: Alert, user_id: UUID) -> bool:
-    """Whether the patient has not excluded this person (L3); a record that cannot be read might have."""
-    if alert.patient_id is None:
-        return True
-    return not sharing.kept_out(sharing.records_of([alert.patient_id])[alert.patient_id], user_id)
+    """Whether the patient has not excluded this person (L3). A record that cannot be verified excludes those whom it
+    names, and nobody else: it must not keep everybody from helping."""
+    return alert.patient_id is None or user_id not in excluded_people(alert.patient_id)

@@ -2,7 +2,8 @@
 words depends on who looks (`doors.Opened.seen_as`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,13 +28,37 @@ from server.vault import actions as vault
 from server.vault.errors import Unreadable
 
 
-def shown(opened: Opened, now: datetime) -> dict[str, Any]:
-    """`GET alerts/{id}`, and the `alert` of a socket's frame. Four statements."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is told of an alert besides its row: read once, however many people are told."""
+
+    happened: Sequence[view.Happened]
+    names: Mapping[UUID, str]
+    tasks: Sequence[AlertTask] = ()
+    patient: str = ""
+    """Their name; for the team."""
+
+
+def facts_of(alert: Alert, *, team: bool) -> Facts:
+    """Three statements; four for the `team`."""
+    known = happened(alert)
+    names = _names([one.who for one in known] + [alert.responder_id, alert.offered_to_id])
+    if not team:
+        return Facts(known, names)
+    tasks = AlertTask.objects.filter(alert=alert, done_at=None).order_by("due_at", "kind")
+    patient = alert.patient
+    name = open_name(patient.name_sealed, patient.id) if patient is not None else ""
+    return Facts(known, names, list(tasks), name)
+
+
+def shown(opened: Opened, now: datetime, facts: Facts | None = None) -> dict[str, Any]:
+    """`GET alerts/{id}`, and the `alert` of a socket's frame. `facts` are read when they are not at hand; for the team
+    they must be the team's."""
     alert = opened.alert
-    lines = view.lines(happened(alert), alert.responder_id, alert.generation, now)
-    names = _names([line.who for line in lines] + [alert.responder_id, alert.offered_to_id])
+    facts = facts or facts_of(alert, team=opened.seen_as == "team")
+    lines = view.lines(facts.happened, alert.responder_id, alert.generation, now)
     number = alert.programme.on_call_number
-    told = [{"code": line.code, "at": rfc3339(line.at), "text": words.say(line, names, number)} for line in lines]
+    told = [{"code": line.code, "at": rfc3339(line.at), "text": words.say(line, facts.names, number)} for line in lines]
     answer: dict[str, Any] = {
         "id": str(alert.id),
         "state": alert.state,
@@ -42,10 +67,10 @@ def shown(opened: Opened, now: datetime) -> dict[str, Any]:
         "raised_at": rfc3339(alert.raised_at),
         "status": lines[-1].code if lines else "registered",
         "lines": told,
-        "responder": _person(alert.responder_id, names, number),
+        "responder": _person(alert.responder_id, facts.names, number),
         "numbers": numbers_of(alert.programme),
         "seen_as": opened.seen_as,
-        "team": _for_team(alert, names) if opened.seen_as == "team" else None,
+        "team": _for_team(alert, facts) if opened.seen_as == "team" else None,
     }
     return answer
 
@@ -62,14 +87,12 @@ def happened(alert: Alert) -> list[view.Happened]:
     return found
 
 
-def _for_team(alert: Alert, names: dict[UUID, str]) -> dict[str, Any]:
+def _for_team(alert: Alert, facts: Facts) -> dict[str, Any]:
     """For whoever may answer: whose phone it comes from, and whose turn it is. What the patient wrote, the number and
     the plan are for the responder (`first_screen`)."""
-    tasks = AlertTask.objects.filter(alert=alert, done_at=None).order_by("due_at", "kind")
-    patient = alert.patient
     return {
         "programme": str(alert.programme_id),
-        "patient": {"id": str(patient.id), "name": open_name(patient.name_sealed, patient.id)} if patient else None,
+        "patient": {"id": str(alert.patient_id), "name": facts.patient} if alert.patient_id else None,
         "from": "patients_phone" if alert.raised_from in ("key", "session") else alert.raised_from,
         "duty": alert.duty,
         "due_at": _time(alert.due_at),
@@ -79,10 +102,10 @@ def _for_team(alert: Alert, names: dict[UUID, str]) -> dict[str, Any]:
         "calling_at": _time(alert.calling_at),
         "contact_at": _time(alert.contact_at),
         "closed_at": _time(alert.closed_at),
-        "offered_to": _person(alert.offered_to_id, names, ""),
+        "offered_to": _person(alert.offered_to_id, facts.names, ""),
         "offered": alert.state == "handover_offered",
         "outcome": alert.outcome,
-        "tasks": [{"kind": one.kind, "owner": str(one.owner_id), "due_at": rfc3339(one.due_at)} for one in tasks],
+        "tasks": [{"kind": one.kind, "owner": str(one.owner_id), "due_at": rfc3339(one.due_at)} for one in facts.tasks],
     }
 
 
@@ -97,8 +120,8 @@ def first_screen(acting: Acting, opened: Opened) -> dict[str, Any]:
     if alert.responder_id != acting.user.id or alert.patient is None or alert.state == "closed":
         raise NotFound(refusal=Refusal("alert.first_screen", "not_responder", alert.patient_id, object_id=alert.id))
     record(Entry("alert.first_screen", acting.actor, subject_id=alert.patient.id, object_id=alert.id, basis="alert"))
-    seen = plans.view(acting=acting, patient_id=alert.patient.id)
-    person = seen.person or open_person(alert.patient)
+    seen = _plan(acting, alert.patient.id)
+    person = open_person(alert.patient)
     safe = person.safe_contact
     return {
         "name": person.name,
@@ -109,12 +132,21 @@ def first_screen(acting: Acting, opened: Opened) -> dict[str, Any]:
         "others_may_answer": safe.others_may_answer,
         "language": person.language,
         "wrote": raised_with(alert),
-        "plan": plan.shown(seen.text) if seen.text is not None else None,
-        "plan_shared": seen.shared,
+        "plan": plan.shown(seen.text) if seen is not None and seen.text is not None else None,
+        "plan_shared": seen is not None and seen.shared,
         "guidance": [str(one) for one in words.GUIDANCE],
         "call_from": alert.programme.on_call_number,
         "numbers": numbers_of(alert.programme),
     }
+
+
+def _plan(acting: Acting, patient_id: UUID) -> plans.Shown | None:
+    """The plan as far as it is shared, its look recorded; None where it is not open at all, which keeps nobody from
+    calling."""
+    try:
+        return plans.view(acting=acting, patient_id=patient_id)
+    except NotFound:
+        return None
 
 
 def raised_with(alert: Alert) -> list[str]:
@@ -174,7 +206,7 @@ def _names(ids: Sequence[UUID | None]) -> dict[UUID, str]:
     return dict(User.objects.filter(id__in=wanted).values_list("id", "name")) if wanted else {}
 
 
-def _person(user: UUID | None, names: dict[UUID, str], number: str) -> dict[str, Any] | None:
+def _person(user: UUID | None, names: Mapping[UUID, str], number: str) -> dict[str, Any] | None:
     return None if user is None else {"user": str(user), "name": names.get(user, ""), "number": number}
 
 
