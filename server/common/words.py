@@ -97,6 +97,18 @@ WORDS: dict[str, Any] = {
     "no_programme": _(
         "No service can take your call here. Ring the out-of-hours doctor at 116 117; in danger of life 113."
     ),
+    # Services outside office hours
+    "administrator_only": _("Only a system administrator can do this."),
+    "leader_only": _("Only whoever leads the team can do this."),
+    "not_ready": _("Something is missing that a call for help needs. See what, and mend it first."),
+    "not_open": _("This service takes no calls now."),
+    "alerts_open": _("Somebody's call for help is still open here. Close it first."),
+    "patients_enrolled": _("There are patients here, and no other open service would answer them."),
+    "enrolled_elsewhere": _("The patient is in another service of this kind. That has to end first."),
+    "code_taken": _("This short name is taken."),
+    "other_default": _("Another service takes calls of those who are in none. Change that there first."),
+    "plan_changed": _("Somebody has changed the plan since you read it. Read it again first."),
+    "too_many_alert_keys": _("Ten phones can call for help for you already. Take away one that you no longer use."),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),

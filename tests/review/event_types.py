@@ -37,7 +37,7 @@ MADE = {
     "f'message.{type_}'": {f"message.{type_}" for type_ in (EventType.EDIT, EventType.RETRACTION)},
 }
 """Types that are put together, by how."""
-FIELDS = ("f'actor.{name}'", "f'grantees.{index}'", "f'propose.{index}'")
+FIELDS = ("f'steps.{number}'", "f'actor.{name}'", "f'grantees.{index}'", "f'propose.{index}'")
 """What is put together likewise and is no type: fields of a leaf or a request."""
 
 
