@@ -8,6 +8,7 @@ how to make a request that succeeds for those who are in. Else `Plain`, and why 
 `inside.py`.
 """
 
+from tests.exposure import after_hours
 from tests.exposure.asks import (
     ANSWER,
     BUNDLE,
@@ -48,6 +49,7 @@ from tests.exposure.asks import (
 WHERE = "tests/exposure/paths.py"
 
 ROUTES: dict[str, Content | Plain] = {
+    **after_hours.ROUTES,
     # --- rooms ---
     "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=codes("absent")),)),
     "POST rooms": Content(
