@@ -63,10 +63,8 @@ def act(callback: Callback) -> dict[str, object]:
     try:
         with transaction.atomic():
             return _act(callback)
-    except Conflict as lost:
-        if lost.code != "already_accepted":
-            raise
-        return {"state": "already_accepted"}
+    except Conflict as late:  # nothing is wrong with the callback: there is something to say to whoever pressed
+        return {"state": late.code}
 
 
 def _act(callback: Callback) -> dict[str, object]:

@@ -26,7 +26,7 @@ class Keeper(Protocol):
     def answered(self, delivery: Delivery, accept: bool, actor_note: str) -> dict[str, object]:
         """The person answered, by `button` or by `key`. Returns `{"state": …}` and nothing about whom.
 
-        May raise Conflict `already_accepted`.
+        May raise Conflict (`already_accepted`, `old_page`), whose code is all that is told.
         """
 
 

@@ -28,7 +28,8 @@ def received(*, token: str) -> dict[str, object]:
 def answered(*, token: str, accept: bool, key_press: bool = False) -> dict[str, object]:
     """The person accepts or declines. Said again, or the other way round, it answers what was done first.
 
-    Raises NotFound; Conflict `already_accepted` when somebody else has it, or it is no longer waited for.
+    `told`: whoever answers a duty telephone is nobody whom we know, so that nobody has it yet. Raises NotFound; what
+    the keeper raises: Conflict `already_accepted` when somebody else has it, or `old_page`.
     """
     return note_answer(delivery_of(token), accept=accept, key_press=key_press)
 
@@ -60,14 +61,16 @@ def _answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, ob
         return note_received(delivery_id)
     if delivery.kind not in ANSWERABLE:
         raise NotFound
-    if not delivery.answered:
-        delivery.answered, delivery.received_at = ("accept" if accept else "decline"), delivery.received_at or now()
-        keeper(delivery.kind).answered(delivery, accept, "key" if key_press else "button")
-        mine = Delivery.objects.filter(id=delivery.id, answered="")
-        if not mine.update(answered=delivery.answered, received_at=delivery.received_at):
-            raise _AnsweredMeanwhile
-        _works(delivery)
-    return {"state": STATES[delivery.answered]}
+    if delivery.answered:
+        nobodys = delivery.answered == "accept" and delivery.user_id is None
+        return {"state": "told" if nobodys else STATES[delivery.answered]}
+    delivery.answered, delivery.received_at = ("accept" if accept else "decline"), delivery.received_at or now()
+    done = keeper(delivery.kind).answered(delivery, accept, "key" if key_press else "button")
+    mine = Delivery.objects.filter(id=delivery.id, answered="")
+    if not mine.update(answered=delivery.answered, received_at=delivery.received_at):
+        raise _AnsweredMeanwhile
+    _works(delivery)
+    return {"state": done["state"]}
 
 
 @transaction.atomic
