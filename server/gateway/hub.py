@@ -24,6 +24,7 @@ from server.gateway.pace import Pace
 from server.gateway.poster import Poster
 from server.gateway.pulse import Pulse
 from server.gateway.socket import Follow, Socket
+from server.rooms import notices
 from server.rooms.access import fits
 from server.rooms.permits import entry
 from server.vault import actions as vault
@@ -87,6 +88,7 @@ class Hub:
             match one.kind:
                 case "room":
                     self._room_hint(UUID(one.id), one.seq)
+                    notices.HEARD.room(UUID(one.id))
                 case "marks":
                     self.pulse.marks_moved(UUID(one.id))
                 case "typing":

@@ -18,6 +18,7 @@ from server.notify import worker as notify
 from server.people import worker as people
 from server.review import scanning
 from server.review import worker as review
+from server.rooms import notices
 from server.rooms import worker as rooms
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ LOOPS = (
     Loop("alerts", router.tick, router.EVERY_S, router.WAKE),
     Loop("notify", notify.tick, 0.5, notify.WAKE),
     Loop("rooms", rooms.tick, 1.0),
+    Loop("notices", notices.tick, notices.EVERY_S),
     Loop("review", review.tick, 1.0),
     Loop("findings", scanning.tick, 60.0),
     Loop("idempotency", idempotency.forget_old, 600.0),

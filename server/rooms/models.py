@@ -121,6 +121,20 @@ class RoomEvent(Row):
         ]
 
 
+class Notice(models.Model):
+    """That a member was last told that somebody wrote (S5). One row each, apart from the member's own: marks and
+    settlements never wait for it. `number` rises with each notice, in an update on the condition of the one before it:
+    of two workers that would tell at once, one does."""
+
+    member = models.OneToOneField(Member, primary_key=True, on_delete=models.PROTECT, related_name="notice")
+    number = models.PositiveIntegerField(default=1)
+    upto = models.BigIntegerField()
+    """The room's head then: what was written up to there needs no other notice."""
+    at = models.DateTimeField()
+    lost = models.BooleanField(default=False)
+    """No device could be told."""
+
+
 class EmergencyAccess(Row):
     """One person's emergency access to one room (L3). It is no membership: it permits reading, until `until` or until
     it is ended, and is judged beside the consents.

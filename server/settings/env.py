@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from server.settings.alerts import AlertTimes
+from server.settings.notices import MessageNotices
 from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
 
@@ -20,7 +21,7 @@ Words = Annotated[list[str], NoDecode]
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
-class Environment(AlertTimes, OddAccess, Reaching):
+class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)

@@ -35,6 +35,9 @@ LOOPS: dict[str, Content | Plain] = {
     "consent": Plain("ends consents; tells nobody but by hints"),
     "notify": Plain("sends what rooms and alerts have ordered: fixed texts, and tokens; asks them before it does"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
+    "notices": Plain(
+        "tells members that something was written, not what, where or by whom; decided again when sent"
+    ),
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),
     "idempotency": Plain("forgets old answers"),
