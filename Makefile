@@ -3,6 +3,8 @@ MODE := $(or $(MODE),demo)
 HOST := $(or $(HOST),127.0.0.1)
 PORT := $(or $(PORT),8000)
 export MODE HOST PORT
+# Where the demo town's telephones and push service are, while a story is played.
+run story: export TOWN_PORT := $(or $(TOWN_PORT),$(shell expr $(PORT) + 1))
 # VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
 
 PY := .venv/bin/python
@@ -26,7 +28,7 @@ prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pyte
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark
 	@exec $(PY) -m bench $(ARGS)
 
-story: venv-run ## Play Are's story against the server that runs at HOST and PORT
+story: venv-run ## Play Are's story and Trine's night against the server that runs at HOST and PORT
 	@exec $(PY) manage.py story $(ARGS)
 
 lint: venv-dev ## Everything of `make test` but the tests

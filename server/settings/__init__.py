@@ -8,9 +8,9 @@ import dj_database_url
 
 from server.common.logs import logging_config
 from server.common.postgres import ImpatientConnection
-from server.settings.env import MAIL_PORTS, ROOT, read_environment
+from server.settings.env import MAIL_PORTS, ROOT, read_environment, with_town
 
-ENV = read_environment()
+ENV = with_town(read_environment())
 
 DEMO = ENV.mode == "demo"
 DEBUG = ENV.debug

@@ -21,6 +21,9 @@ Words = Annotated[list[str], NoDecode]
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
+TOWN_SECRET = "the demo town's gateway, never used in production"  # noqa: S105 - nobody's secret
+
+
 class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
@@ -58,6 +61,8 @@ class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
     hello_timeout_s: float = Field(default=5.0, gt=0, le=60)
     session_hours: int = Field(default=12, ge=1, le=24 * 90)
     throttle: bool = True
+    town_port: int = Field(default=0, ge=0, le=65534)
+    """Demo mode: where the town's gateway listens while a story is played, and its push service one port higher."""
 
     sequencer: bool = True
     """Seal the log in this process, beside serving; false where `manage.py audit sequence` does, under its own role."""
@@ -154,6 +159,22 @@ class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
         if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("expected redis://host:port, rediss://host:port or unix:///path")
         return value
+
+
+def with_town(env: "Environment") -> "Environment":
+    """In demo mode calls, texts and pushes go to the town that a story plays here, unless told otherwise."""
+    if env.mode != "demo" or not env.town_port or env.gateway_url:
+        return env
+    here = "127.0.0.1" if env.host in ("0.0.0.0", "::", "") else env.host  # noqa: S104 - what people listen on
+    return env.model_copy(
+        update={
+            "gateway_url": f"http://127.0.0.1:{env.town_port}/orders",
+            "gateway_secret": TOWN_SECRET,
+            "caller_id": env.caller_id or "+4799000001",
+            "public_url": env.public_url or f"http://{here}:{env.port}",
+            "push_hosts_allowed": [*env.push_hosts_allowed, f"127.0.0.1:{env.town_port + 1}"],
+        }
+    )
 
 
 def read_environment() -> Environment:

@@ -19,6 +19,7 @@ def test_no_product_code_asks_the_process_clock() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in ROOT.rglob("*.py")
+        if path.parent != ROOT / "operate" / "town"  # other people's machines, in the demo
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if ASKS.search(line)
     ]

@@ -1,4 +1,4 @@
-"""`make story`: Are's story against the running server, each step and its check shown as it happens."""
+"""`make story`: Are's story and Trine's night against the running server, each step shown as it happens."""
 
 import asyncio
 import sys
@@ -8,11 +8,12 @@ import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from server.operate import night
 from server.operate.story import StoryFailed, play
 
 
 class Command(BaseCommand):
-    help = "Play Are's story against the running server (demo mode)."
+    help = "Play Are's story and Trine's night against the running server (demo mode)."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,6 +26,9 @@ class Command(BaseCommand):
 
         try:
             checks = asyncio.run(play(options["url"], tell))
+            if settings.ENV.town_port:
+                tell("\n— Trine's night —")
+                checks += asyncio.run(night.play(options["url"], tell))
         except StoryFailed as failure:
             self.stderr.write(f"\n✗ {failure}")
             sys.exit(1)
