@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server.audit.metrics import REGISTRY
 from server.common.errors import NotFound
+from server.operate import gauges
+
+__all__ = ["gauges", "metrics"]
 
 PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_FORWARDED", "HTTP_VIA")
 """What a proxy on this machine adds: its address is this machine's, and its clients' are not."""

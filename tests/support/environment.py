@@ -36,6 +36,7 @@ def prepare() -> None:
         "THROTTLE": "0",
         "AUDIT_PUBLIC_EVERY_S": "0",
         "DEBUG": "0",
+        "WATCHDOG": "0",
         "VAR_DIR": str(folder),
     }
     os.environ.setdefault("LOG_LEVEL", "WARNING")

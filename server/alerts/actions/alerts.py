@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from server.alerts import deeds, doors, router, store
+from server.alerts import deeds, doors, metrics, router, store
 from server.alerts.authentication import actor_of_key
 from server.alerts.facts import Case, Decision, Note
 from server.alerts.models import Alert, AlertAlias, AlertKey, Enrolment, Policy, Programme, TeamMember
@@ -267,6 +267,7 @@ def _end_trial(alert_id: UUID, code: str) -> None:
             return
         at = now()
         store.save(alert, deeds.end_synthetic(store.case_of(alert), code, at), now=at)
+        transaction.on_commit(lambda: metrics.observe_trial(alert, code), robust=True)
 
 
 # --- parts --------------------------------------------------------------------------------------------------

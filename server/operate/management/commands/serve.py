@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from server.common.logs import quiet_hooks
-from server.operate import loops, preflight
+from server.operate import child, loops, preflight
 
 BANNER = """
 Samsnakk listens on {url}
@@ -49,9 +49,11 @@ class Command(BaseCommand):
         self._serve(personas)
 
     def _prepare_demo(self) -> list[str]:
-        from server.people.demo import build_town, personas  # noqa: PLC0415 - never loaded in production
+        from server.alerts.demo import build_programme  # noqa: PLC0415 - never loaded in production
+        from server.people.demo import build_town, personas  # noqa: PLC0415 - the same
 
         build_town()
+        build_programme()
         return personas()
 
     def _serve(self, personas: list[str]) -> None:
@@ -60,6 +62,8 @@ class Command(BaseCommand):
         env = settings.ENV
         stop = threading.Event()
         threads = loops.start(stop)
+        if env.watchdog:
+            threads.append(child.keep(stop))
         if personas:
             self._greet(personas)
         DrainingServer(get_default_application(), host=env.host, port=env.port).run()
