@@ -7,9 +7,7 @@ from server.consent.models import Version
 from server.people.models import Unit
 from tests.alerts.base import NOWHERE, NightTestCase
 from tests.support.database import unguarded
-from tests.support.served import sqlite_only
 
-pytestmark = sqlite_only
 
 PLAN = {"danger": "a", "helps": "b", "bring_in": "c", "made_with_patient": True}
 

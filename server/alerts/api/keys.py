@@ -45,7 +45,7 @@ class AlertKeys(APIView):
 
 
 class AlertKey(APIView):
-    @extend_schema(summary="Take a phone away", description="The team is told.", responses=shapes.AlertKeyView)
+    @extend_schema(summary="Take a phone away", description="The team is told.", responses={200: shapes.AlertKeyView})
     def delete(self, request: Request, key_id: UUID) -> Response:
         row = keys.revoke_own(acting=acting(request), key_id=key_id, because=keys.REMOVED)
         return Response(told.alert_key_view(row))
@@ -70,7 +70,7 @@ class PatientAlertKey(APIView):
     @extend_schema(
         summary="End the key of a phone that somebody else has",
         description="Whoever leads the team is told.",
-        responses=shapes.AlertKeyView,
+        responses={200: shapes.AlertKeyView},
     )
     def delete(self, request: Request, patient_id: UUID, key_id: UUID) -> Response:
         return Response(told.alert_key_view(keys.revoke(acting=acting(request), patient_id=patient_id, key_id=key_id)))

@@ -22,7 +22,7 @@ class ProgrammesView(serializers.Serializer[Any]):
 
 
 class TeamView(serializers.Serializer[Any]):
-    results = shapes.MemberView(many=True)
+    results = shapes.TeamMemberView(many=True)
     next = serializers.CharField(allow_null=True)
 
 
@@ -124,7 +124,7 @@ class Team(APIView):
         summary="Take somebody into the team",
         description="Who leads it does. While nobody does, an administrator appoints a leader.",
         request=shapes.MemberIn,
-        responses={201: shapes.MemberView},
+        responses={201: shapes.TeamMemberView},
     )
     @idempotent
     def post(self, request: Request, programme_id: UUID) -> Response:
@@ -139,7 +139,7 @@ class Team(APIView):
 
 class TeamMember(APIView):
     @extend_schema(
-        summary="Who leads, and who answers by day", request=shapes.MemberChange, responses=shapes.MemberView
+        summary="Who leads, and who answers by day", request=shapes.MemberChange, responses=shapes.TeamMemberView
     )
     def patch(self, request: Request, programme_id: UUID, member_id: UUID) -> Response:
         said = heard(shapes.MemberChange, request)

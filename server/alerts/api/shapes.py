@@ -139,7 +139,7 @@ class ProgrammeView(serializers.Serializer[Any]):
     leads = serializers.BooleanField(help_text="I lead its team.")
 
 
-class MemberView(serializers.Serializer[Any]):
+class TeamMemberView(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     user = serializers.UUIDField()
     name = serializers.CharField()
