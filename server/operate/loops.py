@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from server.alerts import router
+from server.alerts import router, trial
 from server.audit import keeping, mailing, metrics
 from server.audit import worker as audit
 from server.common import idempotency
@@ -24,24 +24,29 @@ from server.rooms import worker as rooms
 log = structlog.get_logger(__name__)
 
 SLOWEST_RETRY_S = 30.0
+SOON_S = 0.25
+SOON_S = 2.0
+"""What calls for help wait for is tried again as soon as that: after an outage nobody waits for half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """`tick` does what is due and returns how much that was; it is called every `every_s` seconds, and as soon as
-    `wake` is set, which `tick` clears."""
+    `wake` is set, which `tick` clears. One that fails is called again later and later, but within `slowest_s`."""
 
     name: str
     tick: Callable[[], int]
     every_s: float
     wake: threading.Event | None = None
+    slowest_s: float = SLOWEST_RETRY_S
 
 
 LOOPS = (
     Loop("people", people.tick, 2.0),
     Loop("consent", consent.tick, 1.0),
-    Loop("alerts", router.tick, router.EVERY_S, router.WAKE),
-    Loop("notify", notify.tick, 0.5, notify.WAKE),
+    Loop("alerts", router.tick, router.EVERY_S, router.WAKE, SOON_S),
+    Loop("notify", notify.tick, 0.5, notify.WAKE, SOON_S),
+    Loop("trial", trial.tick, trial.EVERY_S),
     Loop("rooms", rooms.tick, 1.0),
     Loop("notices", notices.tick, notices.EVERY_S),
     Loop("review", review.tick, 1.0),
@@ -73,14 +78,16 @@ def _supervise(loop: Loop, stop: threading.Event) -> None:
             wait = loop.every_s
         except Exception as error:
             log.error("loop_failed", loop=loop.name, exc_info=error)
-            wait = min(max(wait * 2, 1.0), SLOWEST_RETRY_S)
+            wait = min(max(wait * 2, 1.0), loop.slowest_s)
         finally:
             connection.close()  # back to the pool: a loop that sleeps must not keep a connection from a request
 
 
 def _stopped(loop: Loop, stop: threading.Event, wait: float) -> bool:
-    """Wait until the next tick, or the end."""
+    """Wait until the next tick, or the end; True when it is the end."""
     if loop.wake is None:
         return stop.wait(wait)
-    loop.wake.wait(wait)
+    # Nothing waits for two events at once, so the end is looked for now and then.
+    while wait > 0 and not stop.is_set() and not loop.wake.wait(min(wait, SOON_S)):
+        wait -= SOON_S
     return stop.is_set()
