@@ -24,7 +24,7 @@ from server.rooms import worker as rooms
 log = structlog.get_logger(__name__)
 
 SLOWEST_RETRY_S = 30.0
-SOON_S = 0.25
+END_SEEN_S = 0.25
 SOON_S = 2.0
 """What calls for help wait for is tried again as soon as that: after an outage nobody waits for half a minute."""
 
@@ -88,6 +88,6 @@ def _stopped(loop: Loop, stop: threading.Event, wait: float) -> bool:
     if loop.wake is None:
         return stop.wait(wait)
     # Nothing waits for two events at once, so the end is looked for now and then.
-    while wait > 0 and not stop.is_set() and not loop.wake.wait(min(wait, SOON_S)):
-        wait -= SOON_S
+    while wait > 0 and not stop.is_set() and not loop.wake.wait(min(wait, END_SEEN_S)):
+        wait -= END_SEEN_S
     return stop.is_set()
