@@ -13,8 +13,8 @@ import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
-from server.alerts import store
-from server.alerts.decide import decide
+from server.alerts import doors, store
+from server.alerts.decide import decide, resumed
 from server.alerts.models import Alert, RouterBeat
 from server.common.clock import now
 
@@ -40,7 +40,25 @@ def tick() -> int:
     # A step that begins in the future: the clock has gone back, and its times would never come.
     due = Q(due_at__lte=at) | Q(step_at__gt=at + CLOCK_BACK, duty="router")
     ids = Alert.objects.exclude(state="closed").filter(due).order_by("due_at", "id").values_list("id", flat=True)
-    return sum(_attempt(one) for one in list(ids[:BATCH]))
+    done = sum(_attempt(one, replace_responder) for one in _left_alone())
+    return done + sum(_attempt(one, look) for one in list(ids[:BATCH]))
+
+
+def replace_responder(alert_id: UUID) -> bool:
+    """Whoever had accepted has left the team, or the patient has excluded them: people are called anew at once."""
+    with transaction.atomic():
+        alert = store.locked(alert_id, wait=False)
+        if alert is None or alert.responder_id is None or doors.may_answer(alert, alert.responder_id):
+            return False
+        at = now()
+        store.save(alert, resumed(store.case_of(alert), "responder_gone", at), now=at)
+        return True
+
+
+def _left_alone() -> list[UUID]:
+    """Alerts whose responder may not answer them any longer; few have a responder at any time."""
+    held = Alert.objects.filter(duty="responder").order_by("id")
+    return [one.id for one in held if one.responder_id and not doors.may_answer(one, one.responder_id)]
 
 
 def look(alert_id: UUID) -> bool:
@@ -75,9 +93,9 @@ def wake() -> None:
     transaction.on_commit(WAKE.set, robust=True)
 
 
-def _attempt(alert_id: UUID) -> bool:
+def _attempt(alert_id: UUID, verb: Callable[[UUID], bool]) -> bool:
     try:
-        return look(alert_id)
+        return verb(alert_id)
     except (OperationalError, InterfaceError):
         raise
     except (store.Overtaken, IntegrityError):

@@ -294,6 +294,27 @@ class Strangers(Calls):
         end_engagement(engagement_id=self.engagement_of("nils").id, actor=SYSTEM, reason="left")
         assert nils.post(f"alerts/{one['id']}/accept", {}).status_code in (401, 404)
 
+    def test_a_responder_who_is_excluded_or_leaves_is_replaced_at_once(self) -> None:
+        """Red when an alert stays with somebody who can no longer see it."""
+        for how in ("excluded", "left"):
+            with self.subTest(how=how):
+                one = self.pressed()
+                who = "nils" if how == "excluded" else "ida"
+                self.post(who, one, "accept")
+                self.post(who, one, "in-contact")
+                if how == "excluded":
+                    self.exclude("nils")
+                else:
+                    end_engagement(engagement_id=self.engagement_of("ida").id, actor=SYSTEM, reason="left")
+                self.look()
+                alert = self.alert(one["id"])
+                assert (alert.responder_id, alert.generation, alert.duty) == (None, 1, "router")
+                told = self.person("trine").ok("get", f"alerts/{one['id']}")
+                assert told["status"] == "calling_others"
+                self.post("mona", one, "accept")
+                self.post("mona", one, "in-contact")
+                self.post("mona", one, "close", **FINISHED)
+
     def test_without_consent_help_comes_and_the_plan_stays_closed(self) -> None:
         """Withdrawal stops sharing, never care (M4)."""
         self.withdraw_muli()
