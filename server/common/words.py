@@ -109,6 +109,10 @@ WORDS: dict[str, Any] = {
     "other_default": _("Another service takes calls of those who are in none. Change that there first."),
     "plan_changed": _("Somebody has changed the plan since you read it. Read it again first."),
     "too_many_alert_keys": _("Ten phones can call for help for you already. Take away one that you no longer use."),
+    # Rosters
+    "override_over": _("This exception is over. What has been stays as it was."),
+    "not_shift_time": _("A shift can be started from one hour before it begins until it ends."),
+    "not_asked_yet": _("You have not been asked about this shift yet. You are asked some hours before it begins."),
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),
