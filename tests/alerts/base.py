@@ -2,12 +2,12 @@
 is in the team; Trine is enrolled, has said yes, and has a plan. Nobody is on call before a test says so (`shift`).
 """
 
-import importlib
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
+from server.alerts import router
 from server.alerts.demo import build_programme
 from server.alerts.models import Alert, Programme, Shift
 from server.common.clock import now
@@ -66,9 +66,8 @@ class Night(Town):
         it found due."""
         later = timedelta(seconds=after) if isinstance(after, int | float) else after or timedelta()
         moment = at if at is not None else now() + later
-        router = importlib.import_module("server.alerts.router")
         with patch.object(router, "now", lambda: moment):
-            return int(router.tick())
+            return router.tick()
 
     def exclude(self, whom: str, by: str = "trine") -> None:
         self.person(by).ok("post", "exclusions", {"user": str(self.user_id(whom))})

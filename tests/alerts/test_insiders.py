@@ -8,7 +8,6 @@ from server.people.models import Unit
 from tests.alerts.base import NOWHERE, NightTestCase
 from tests.support.database import unguarded
 
-
 PLAN = {"danger": "a", "helps": "b", "bring_in": "c", "made_with_patient": True}
 
 
