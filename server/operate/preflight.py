@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from server.audit import keys, mailing
 from server.consent import forms
+from server.notify import setup
 from server.review import retention
 from server.vault.actions import startup_check
 
@@ -67,7 +68,7 @@ def choice_faults() -> list[str]:
         retention.rules()
     except retention.Unusable as fault:
         faults.append(f"RETENTION_FILE cannot be used: {fault}")
-    return faults
+    return [*faults, *setup.faults()]
 
 
 def store_fault() -> str | None:
@@ -94,7 +95,7 @@ def production_faults() -> list[str]:
         faults.append("DATABASE_URL is missing: SQLite is for a pilot of a few patients in one process (PILOT=true).")
     if not settings.ENV.redis_url and not (settings.EMBEDDED and settings.ENV.pilot):
         faults.append("REDIS_URL is missing: the in-process layer reaches one process only.")
-    return faults
+    return [*faults, *setup.production_faults()]
 
 
 def production_warnings() -> list[str]:
@@ -115,7 +116,7 @@ def production_warnings() -> list[str]:
             "AUDIT_STORE is on the server that holds the log: whoever restores that server restores both, and the "
             "sequencer would not notice."
         )
-    return found
+    return [*found, *setup.production_warnings()]
 
 
 class Place(NamedTuple):

@@ -9,6 +9,7 @@ from django.conf import settings
 from server.audit import keeping, mailing, rows, worker
 from server.audit.metrics import ALARMS
 from server.common.clock import now
+from server.notify import standing
 from server.operate.models import WatchReport
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ def look() -> tuple[str, ...]:
         "checkpoint_copies_ahead": keeping.ahead(),
         "checkpoint_copies_failing": keeping.failing() or mailing.failing(),
     }
-    return (*(code for code, is_so in found.items() if is_so), *_watchdog())
+    return (*(code for code, is_so in found.items() if is_so), *sorted(standing.warnings()), *_watchdog())
 
 
 def forget() -> None:
