@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from server.common.errors import Forbidden, Invalid, NotFound, Refusal
+from server.common.hints import hint
 from server.consent import care
 from server.consent.document import Document, Terms
 from server.consent.models import Act, Consent, Form, State
@@ -80,4 +81,5 @@ def _write(acting: Acting, consent: Consent, before: Document | None, people: se
     if person_id in people:
         ROOM_EFFECTS().excluded(consent.patient_id, person_id, acting.actor)
         care.take_from(patient=consent.patient, person_id=person_id, actor=acting.actor)
+        hint("user", person_id)  # what their sockets follow is looked at again, calls for help too
     return document

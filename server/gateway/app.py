@@ -58,7 +58,7 @@ class Gateway:
         finally:
             socket.closed = socket.closed or 1006
             hub.gone(socket)
-            log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.acting else None)
+            log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.known else None)
 
     def wake(self) -> None:
         """Make the hub on the running loop, if it is not there: this process's hints then go through it."""
@@ -87,12 +87,8 @@ class Gateway:
         if hello is None:
             await self._wait_for_end(receive)
             return False
-        token = hello.token if hello.token is not None else token_of_upgrade(scope)
         try:
-            if token is None:
-                raise Unauthenticated
-            socket.acting = await in_db(jobs.sign_in, token)
-            begun = await in_db(jobs.begin, socket.acting, hello.cursors)
+            begun = await self._begin(socket, scope, hello)
         except Unauthenticated as refusal:
             socket.close(frames.DEACTIVATED if refusal.code == "account_deactivated" else frames.SESSION_ENDED)
             await self._wait_for_end(receive)
@@ -102,8 +98,19 @@ class Gateway:
             socket.close(frames.RESTARTING)  # come back, with jitter
             await self._wait_for_end(receive)
             return False
-        self._welcome(hub, socket, begun)
+        await self._welcome(hub, socket, begun)
         return True
+
+    async def _begin(self, socket: Socket, scope: Scope, hello: Hello) -> jobs.Begun:
+        """Who it is, and the rooms that it enters. Raises Unauthenticated."""
+        if hello.alert_key is not None:
+            socket.key = await in_db(jobs.sign_in_with_key, hello.alert_key)
+            return await in_db(jobs.begin_with_key, socket.key, hello.cursors)
+        token = hello.token if hello.token is not None else token_of_upgrade(scope)
+        if token is None:
+            raise Unauthenticated
+        socket.acting = await in_db(jobs.sign_in, token)
+        return await in_db(jobs.begin, socket.acting, hello.cursors)
 
     async def _hello(self, socket: Socket, receive: Receive) -> Hello | None:
         message = await receive()
@@ -118,20 +125,21 @@ class Gateway:
         socket.close(frames.MALFORMED)
         return None
 
-    def _welcome(self, hub: Hub, socket: Socket, begun: jobs.Begun) -> None:
+    async def _welcome(self, hub: Hub, socket: Socket, begun: jobs.Begun) -> None:
         heads = {room.permit.room_id: room.head for room in begun.rooms}
         socket.push(frames.welcome(socket.user_id, settings.ENV.heartbeat_s, heads))
         for room_id in begun.closed:
             socket.push(frames.room_closed(room_id, "not_open"))
+        await hub.calls.join(socket)  # calls for help before what was missed in rooms
         for room in begun.rooms:
             begin(hub, socket, room, begun.receipts.get(room.permit.room_id))
         socket.push(frames.synced())
         socket.welcomed = True
-        assert socket.acting is not None
-        assert socket.acting.session is not None
-        left = (socket.acting.session.valid_until - socket.acting.at).total_seconds()
-        if left < 24 * 3600:
-            socket.expiry = hub.loop.call_later(max(left, 0) + 0.05, hub.look_again, [socket])
+        session = socket.acting.session if socket.acting is not None else None
+        if socket.acting is not None and session is not None:  # an alert key does not run out
+            left = (session.valid_until - socket.acting.at).total_seconds()
+            if left < 24 * 3600:
+                socket.expiry = hub.loop.call_later(max(left, 0) + 0.05, hub.look_again, [socket])
         # A session or a membership may have changed while the hello was under way, before hints could find this socket.
         hub.look_again([socket])
 
@@ -189,6 +197,8 @@ class Gateway:
                     hub.pulse.mark(follow, frame)
             case PostFrame():
                 hub.poster.post(socket, frame)
+            case TypingFrame(room=room) if socket.key is not None:
+                socket.push(frames.error("not_found", str(room)))
             case TypingFrame(room=room):
                 follow = socket.follows.get(room)
                 now = hub.loop.time()

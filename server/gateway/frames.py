@@ -60,6 +60,8 @@ class Hello:
     protocol: int
     token: str | None
     cursors: dict[UUID, int] = field(default_factory=dict)
+    alert_key: str | None = None
+    """In place of a token: the socket follows its patient's calls for help, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,10 @@ def _post(data: dict[str, Any]) -> PostFrame:
 
 def _hello(data: dict[str, Any]) -> Hello:
     protocol, token, cursors = data.get("protocol"), data.get("token"), data.get("cursors", {})
-    if type(protocol) is not int or not (token is None or isinstance(token, str)):
+    alert_key = data.get("alert_key")
+    if type(protocol) is not int or not all(one is None or isinstance(one, str) for one in (token, alert_key)):
+        raise BadFrame("invalid")
+    if token is not None and alert_key is not None:
         raise BadFrame("invalid")
     if not isinstance(cursors, dict) or len(cursors) > MAX_CURSORS:
         raise BadFrame("invalid")
@@ -163,7 +168,7 @@ def _hello(data: dict[str, Any]) -> Hello:
         if type(seq) is not int or not 0 <= seq < 2**62:
             raise BadFrame("invalid")
         found[_uuid(room)] = seq
-    return Hello(protocol, token, found)
+    return Hello(protocol, token, found, alert_key)
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # made once: it is used for every frame
@@ -213,6 +218,10 @@ def room_opened(room: UUID) -> str:
 
 def room_closed(room: UUID, reason: str) -> str:
     return _dumps(type="room.closed", room=str(room), reason=reason)
+
+
+def alert(view: dict[str, Any]) -> str:
+    return _dumps(type="alert", alert=view)
 
 
 def heartbeat(heads: dict[UUID, int]) -> str:

@@ -18,6 +18,7 @@ from server.common.db import in_db
 from server.common.errors import Unavailable
 from server.common.hints import Hint, listen
 from server.gateway import frames, jobs
+from server.gateway.calls import Calls
 from server.gateway.jobs import Ask, OpenedRoom, Reading
 from server.gateway.layer import LayerLink
 from server.gateway.pace import Pace
@@ -53,7 +54,9 @@ class Hub:
         self.layer = LayerLink(self.heard)
         self.pulse = Pulse(self, settings.ENV.heartbeat_s)
         self.poster = Poster(self)
+        self.calls = Calls(self)
         self.spawn(self._read_for_ever())
+        self.spawn(self.calls.look_for_ever())
         self.spawn(self.pulse.beat_for_ever())
         self.spawn(self.pulse.mark_for_ever())
         self.spawn(self.layer.listen_for_ever())
@@ -94,13 +97,13 @@ class Hub:
                 case "typing":
                     self._typing(UUID(one.id), UUID(one.user))
                 case "user":
-                    self.look_again(s for s in self.sockets if s.acting and str(s.user_id) == one.id)
+                    self._changed([s for s in self.sockets if s.known and str(s.user_id) == one.id])
                 case "session":
-                    self.look_again(s for s in self.sockets if s.acting and str(s.sid) == one.id)
+                    self._changed([s for s in self.sockets if s.known and str(s.sid) == one.id])
                 case "key":
                     vault.forget_keys()
                 case "alert":
-                    pass  # alerts are built on their own floor
+                    self.calls.changed(UUID(one.id))
 
     def _room_hint(self, room_id: UUID, seq: int) -> None:
         follows = self.rooms.get(room_id)
@@ -112,6 +115,11 @@ class Hub:
         if room_id in self.rooms:
             self._dirty.add(room_id)
             self._wake.set()
+
+    def _changed(self, sockets: list[Socket]) -> None:
+        """Something about these people, sessions or alert keys is different now."""
+        self.calls.look(sockets)
+        self.look_again(sockets)
 
     def look_again(self, sockets: Iterable[Socket]) -> None:
         """Ask again, soon, whether these sockets' sessions hold and which rooms are theirs."""
@@ -155,7 +163,11 @@ class Hub:
     def not_kept(self, socket: Socket, room: OpenedRoom) -> None:
         """A room that was entered in the log, but not here after all: its end goes on record too (law 1)."""
         if socket.acting is not None:
-            self._unfollowed.append(entry(room.permit, socket.acting.actor, "room.unfollowed"))
+            self.ended(entry(room.permit, socket.acting.actor, "room.unfollowed"))
+
+    def ended(self, following: Entry) -> None:
+        """Put the end of a following on record, within a second (law 1)."""
+        self._unfollowed.append(following)
 
     def leave(self, follow: Follow, reason: str | None) -> None:
         """Stop following. With a `reason` access has ended: what waits is purged and the socket is told (law 5)."""
@@ -168,7 +180,7 @@ class Hub:
                 del self.rooms[room_id]
                 self.pulse.forget(room_id)
         if socket.acting is not None:
-            self._unfollowed.append(entry(follow.permit, socket.acting.actor, "room.unfollowed"))
+            self.ended(entry(follow.permit, socket.acting.actor, "room.unfollowed"))
         if reason is not None:
             socket.purge(room_id)
             socket.push(frames.room_closed(room_id, reason))
@@ -180,6 +192,7 @@ class Hub:
             socket.expiry.cancel()
         for follow in list(socket.follows.values()):
             self.leave(follow, None)
+        self.calls.gone(socket)
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -284,6 +297,7 @@ class Hub:
         while self.sockets and self.loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
             await asyncio.sleep(0.02)
         await self.poster.finish()
+        await self.calls.finish()
         await self.pulse.flush()
         await self.write_unfollowed()
         await self.stop()

@@ -8,9 +8,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from server.alerts.authentication import actor_of_key, find_key
+from server.alerts.models import AlertKey
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
+from server.common.errors import Unauthenticated
 from server.gateway import frames
 from server.people.actors import Acting, acting_in
 from server.people.authentication import authenticate_token, live_sessions
@@ -43,9 +46,8 @@ class OpenedRoom:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A socket's beginning: who it is, the rooms it enters, rooms it named that are not open to it."""
+    """A socket's beginning: the rooms it enters, rooms it named that are not open to it."""
 
-    acting: Acting
     rooms: list[OpenedRoom]
     closed: list[UUID]
     receipts: dict[UUID, marks.RoomReceipts]
@@ -56,13 +58,28 @@ def sign_in(token: str) -> Acting:
     return acting_in(authenticate_token(token))
 
 
+def sign_in_with_key(key: str) -> AlertKey:
+    """Raises Unauthenticated."""
+    found = find_key(key)
+    if found is None or found.patient.user_id is None:
+        raise Unauthenticated
+    return found
+
+
 def begin(acting: Acting, cursors: dict[UUID, int]) -> Begun:
     """Everything a `hello` asks for. The `follow` events are committed before the first frame (law 1)."""
     rooms = enter(acting, my_rooms(acting), cursors)
     open_ids = {room.permit.room_id for room in rooms}
     closed = sorted(set(cursors) - open_ids)
     _record_refused(acting.actor, closed)
-    return Begun(acting, rooms, closed, marks.receipts(open_ids))
+    return Begun(rooms, closed, marks.receipts(open_ids))
+
+
+def begin_with_key(key: AlertKey, cursors: dict[UUID, int]) -> Begun:
+    """As `begin`; no room is open to an alert key."""
+    closed = sorted(cursors)
+    _record_refused(actor_of_key(key), closed)
+    return Begun([], closed, {})
 
 
 def _record_refused(actor: Actor, room_ids: Sequence[UUID]) -> None:

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import structlog
 
+from server.audit.entry import Actor
 from server.audit.refusals import record_refusal
 from server.common.db import in_db
-from server.common.errors import Problem, Unavailable
+from server.common.errors import NotFound, Problem, Refusal, Unavailable
 from server.common.hints import Hint
 from server.gateway import frames
 from server.gateway.frames import PostFrame
@@ -148,9 +149,8 @@ class Poster:
         return Post(permit, acting.actor, one.message)
 
     async def _write_alone(self, one: Waiting) -> None:
-        assert one.socket.acting is not None
         try:
-            seq = await in_db(_post_alone, one.socket.acting, one.room_id, one.message)
+            seq = await in_db(_post_alone, one.socket.acting, one.socket.actor, one.room_id, one.message)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it was
@@ -173,12 +173,15 @@ class Poster:
         one.socket.push(frames.error(code, one.message.txn_id))
 
 
-def _post_alone(acting: Acting, room_id: UUID, message: Message) -> int:
-    """Decide and write one post; a refusal goes on record after the rollback and before the answer (law 1)."""
+def _post_alone(acting: Acting | None, actor: Actor, room_id: UUID, message: Message) -> int:
+    """Decide and write one post; a refusal goes on record after the rollback and before the answer (law 1). An alert
+    key (no `acting`) writes nowhere."""
     try:
+        if acting is None:
+            raise NotFound(refusal=Refusal("message.posted", "alert_key", room_id=room_id))
         posted, _ = writing.post(acting=acting, room_id=room_id, message=message)
     except Problem as problem:
         if problem.refusal is not None:
-            record_refusal(acting.actor, problem.refusal)
+            record_refusal(actor, problem.refusal)
         raise
     return posted.seq

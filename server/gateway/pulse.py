@@ -134,8 +134,11 @@ class Pulse:
                     log.warning("beat_failed", error=type(error).__name__)
 
     async def look_at(self, sockets: list[Socket], *, beat: bool = False) -> None:
-        """Sessions, memberships, heads, epochs and marks again; then, at a heartbeat, the frame."""
+        """Sessions, memberships, heads, epochs and marks again; then, at a heartbeat, calls for help and the frame."""
         sockets = [socket for socket in sockets if socket.closed is None]
+        if beat:
+            self._hub.calls.look(sockets, beat=True)
+        sockets = [socket for socket in sockets if socket.key is None]  # with an alert key nobody is in a room
         if not sockets:
             return
         try:

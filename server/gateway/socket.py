@@ -3,10 +3,14 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from server.alerts.authentication import actor_of_key
+from server.alerts.models import AlertKey
+from server.audit.entry import Actor, Entry
 from server.common.asgi import Take
 from server.gateway import frames
 from server.people.actors import Acting
@@ -34,8 +38,17 @@ class Follow:
         self.typed_at = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One socket and one alert: a hash of the frame that was sent last, and what goes on record at the end."""
+
+    digest: bytes
+    end: Entry
+
+
 class Socket:
-    """Frames go out through `push`, in order; a frame of a room can be purged until it is handed to the server."""
+    """Frames go out through `push`, in order; a frame of a room, or of an alert, can be purged until it is handed to
+    the server. Whoever has said hello has either a session (`acting`) or an alert `key`."""
 
     __slots__ = (
         "_drainer",
@@ -46,10 +59,12 @@ class Socket:
         "_tokens",
         "_tokens_at",
         "acting",
+        "calls",
         "closed",
         "entering",
         "expiry",
         "follows",
+        "key",
         "task",
         "unwritten",
         "welcomed",
@@ -58,14 +73,16 @@ class Socket:
     def __init__(self, send: Send, take: Take | None) -> None:
         self._send = send
         self._take = take
-        self._outbox: deque[tuple[UUID | None, str]] = deque()
+        self._outbox: deque[tuple[Hashable, str]] = deque()
         self._size = 0
         self._drainer: asyncio.Task[None] | None = None
         self._tokens = BURST
         self._tokens_at = time.monotonic()
         self.acting: Acting | None = None
+        self.key: AlertKey | None = None
         self.follows: dict[UUID, Follow] = {}
         self.entering: set[UUID] = set()
+        self.calls: dict[UUID, Call] = {}
         self.unwritten = 0
         self.closed: int | None = None
         self.expiry: asyncio.TimerHandle | None = None
@@ -73,20 +90,40 @@ class Socket:
         self.task: asyncio.Task[Any] | None = None
 
     @property
+    def known(self) -> bool:
+        """Whether a hello has told who this is."""
+        return self.acting is not None or self.key is not None
+
+    @property
     def sid(self) -> UUID:
+        """The public name of the session, or of the alert key: hints of kind `session` name either."""
+        if self.key is not None:
+            return self.key.id
         assert self.acting is not None
         assert self.acting.session is not None
         return self.acting.session.sid
 
     @property
     def user_id(self) -> UUID:
+        if self.key is not None:
+            assert self.key.patient.user_id is not None
+            return self.key.patient.user_id
         assert self.acting is not None
         return self.acting.user.id
 
     @property
     def engagement_id(self) -> UUID | None:
+        if self.acting is None or self.acting.engagement is None:
+            return None
+        return self.acting.engagement.id
+
+    @property
+    def actor(self) -> Actor:
+        """What the log says about who acts here."""
+        if self.key is not None:
+            return actor_of_key(self.key)
         assert self.acting is not None
-        return self.acting.engagement.id if self.acting.engagement is not None else None
+        return self.acting.actor
 
     def allow_frame(self) -> bool:
         """A token bucket over incoming frames."""
@@ -98,22 +135,23 @@ class Socket:
         self._tokens -= 1.0
         return True
 
-    def push(self, frame: str, room: UUID | None = None) -> None:
-        """Send a frame after those before it. A reader too slow is closed with 4429."""
+    def push(self, frame: str, tag: Hashable = None) -> None:
+        """Send a frame after those before it; by its `tag`, a room's id, it can be purged. A reader too slow is closed
+        with 4429."""
         if self.closed is not None:
             return
         if not self._outbox and self._take is not None and self._take(frame):
             return
-        self._outbox.append((room, frame))
+        self._outbox.append((tag, frame))
         self._size += len(frame)
         if self._size > OUTBOX_BYTES:
             self.close(frames.TOO_MANY)
         elif self._drainer is None:
             self._drainer = asyncio.get_running_loop().create_task(self._drain())
 
-    def purge(self, room: UUID) -> None:
-        """Drop what waits of a room: nothing of it may reach who lost access (law 5b)."""
-        kept = [(one, frame) for one, frame in self._outbox if one != room]
+    def purge(self, tag: Hashable) -> None:
+        """Drop what waits of a room or an alert: nothing of it may reach who lost access (law 5b)."""
+        kept = [(one, frame) for one, frame in self._outbox if one != tag]
         self._outbox = deque(kept)
         self._size = sum(len(frame) for _, frame in kept)
 

@@ -22,6 +22,8 @@ TYPES: dict[str, Any] = {
     "alert_key.made": _("Letting a phone call for help for its patient."),
     "alert_key.revoked": _("Taking away a phone that could call for help."),
     "alert_key.viewed": _("Seeing which phones can call for help for a patient."),
+    "alert.followed": _("Beginning to follow a call for help live."),
+    "alert.unfollowed": _("Stopping to follow a call for help."),
     "answer.repeated": _("Asking again for an answer that was given before."),
     "audit.adopted": _("Beginning a new log that follows the old one, after a deliberate restore."),
     "audit.disclosed": _("Giving out the details of one event with a copy of the whole log, on the server."),

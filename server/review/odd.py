@@ -36,7 +36,10 @@ LOOKS = frozenset(
 )
 """Somebody opened something about one patient. What a client does by itself (following, lists, marks) is none."""
 UNASKED = frozenset(
-    {"room.listed", "room.followed", "room.unfollowed", "read.marked", "duty.viewed", "answer.repeated"}
+    {
+        *("room.listed", "room.followed", "room.unfollowed", "read.marked", "duty.viewed", "answer.repeated"),
+        *("alert.followed", "alert.unfollowed"),
+    }
 )
 """What a client does by itself."""
 TRIES = LOOKS | {"emergency_access.begun", "own_posts.exported"}

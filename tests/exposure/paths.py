@@ -374,6 +374,7 @@ HEARD: dict[str, Content | Plain] = {
     "typing": Content("that somebody types"),
     "room.opened": Content("that a room is mine now"),
     "heartbeat": Content("my rooms with their heads"),
+    "alert": Plain("a call for help, to the patient and those who answer it; nothing of a room"),
     "room.closed": Plain("an id that the client named or followed; the same for one that is nobody's room"),
     "synced": Plain("a word"),
     "pong": Plain("a word"),

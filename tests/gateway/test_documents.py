@@ -11,19 +11,22 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
 import jsonschema
 import pytest
 import yaml
 from django.test import Client
 
+from server.alerts.api.calls import AlertOut, TeamOut
+from server.alerts.models.alerts import State
 from server.gateway import api, frames, hub
 from server.operate.story import AresStory, Device
 from server.rooms.models import EventType
 from tests.gateway.servers import Server
+from tests.support import plain
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(api.ASYNCAPI.read_text())
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
 def fits(name: str, frame: Any) -> None:
@@ -84,8 +87,15 @@ def test_limits_and_kinds_are_in_both() -> None:
     assert DOCUMENT["components"]["schemas"]["event"]["properties"]["type"]["enum"] == EventType.values
     assert MESSAGES["hello"]["payload"]["properties"]["cursors"]["maxProperties"] == frames.MAX_CURSORS
     assert f"{frames.MAX_FRAME // 1024} KiB" in DOCUMENT["info"]["description"]
+    assert SCHEMAS["alert"]["properties"]["state"]["enum"] == State.values
     reasons = set(re.findall(r'self\.leave\(\w+, "(\w+)"\)', inspect.getsource(hub))) | {"not_open"}
     assert set(MESSAGES["room.closed"]["payload"]["properties"]["reason"]["enum"]) == reasons
+
+
+def test_an_alert_is_what_rest_answers() -> None:
+    """Red when one of the two gets a member that the other has not."""
+    for name, told in (("alert", AlertOut()), ("alert_team", TeamOut())):
+        assert set(SCHEMAS[name]["properties"]) == set(SCHEMAS[name]["required"]) == set(told.fields), name
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
@@ -109,7 +119,12 @@ def test_the_document_is_asyncapi_3() -> None:
 
 
 def test_what_the_schemas_refuse_the_code_refuses() -> None:
-    bad = [{"type": "read", "room": "x", "seq": 1}, {"type": "post", "room": "x", "txn_id": "", "body": ""}]
+    bad: list[dict[str, Any]] = [
+        {"type": "read", "room": "x", "seq": 1},
+        {"type": "post", "room": "x", "txn_id": "", "body": ""},
+        {"type": "hello", "protocol": 1, "token": "x", "alert_key": "y"},
+        {"type": "hello", "protocol": 1, "alert_key": 7},
+    ]
     for frame in bad:
         with pytest.raises(jsonschema.ValidationError):
             fits(str(frame["type"]), frame)
@@ -152,23 +167,23 @@ class Links(HTMLParser):
 def test_the_page_and_all_it_loads_are_answered(server: Server) -> None:
     """Without a session and without the network."""
     page = f"{server.url}/api/v1/docs/"
-    answer = httpx.get(page, timeout=20)
+    answer = plain.get(page, timeout=20)
     assert answer.status_code == 200
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     links = Links()
     links.feed(answer.text)
-    start = httpx.get(urljoin(page, "start.js"), timeout=20).text
+    start = plain.get(urljoin(page, "start.js"), timeout=20).text
     schema = re.search(r'url: "([^"]+)"', start)
     assert schema is not None
     maps = {"swagger-ui-bundle.js.map", "swagger-ui.css.map"}
     for link in {*links.found, schema.group(1), *maps}:
         assert "//" not in link, "nothing from elsewhere"
-        found = httpx.get(urljoin(page, link), timeout=20)
+        found = plain.get(urljoin(page, link), timeout=20)
         assert found.status_code == 200, link
         assert found.content
-    assert httpx.get(urljoin(page, "swagger-ui.css"), timeout=20).headers["Content-Type"] == "text/css"
-    assert httpx.get(urljoin(page, schema.group(1)), timeout=20).json()["openapi"].startswith("3.1")
-    document = httpx.get(f"{server.url}/api/v1/asyncapi.yaml", timeout=20)
+    assert plain.get(urljoin(page, "swagger-ui.css"), timeout=20).headers["Content-Type"] == "text/css"
+    assert plain.get(urljoin(page, schema.group(1)), timeout=20).json()["openapi"].startswith("3.1")
+    document = plain.get(f"{server.url}/api/v1/asyncapi.yaml", timeout=20)
     assert yaml.safe_load(document.text) == DOCUMENT
 
 

@@ -12,6 +12,7 @@ from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
 from server.common.errors import Conflict, Forbidden, NotFound, Refusal
+from server.common.hints import hint
 from server.consent.records import excluded_people
 from server.duties import actions as duties
 from server.duties.models import Kind
@@ -84,6 +85,7 @@ def _revoke(acting: Acting, patient: Patient, key_id: UUID, because: str, basis:
     record(
         Entry("alert_key.revoked", acting.actor, subject_id=patient.id, object_id=row.id, basis=basis, reason=because)
     )
+    hint("session", row.id)  # in place of one: sockets that have it are closed
     _tell(acting, patient, row)
     return row
 

@@ -12,6 +12,7 @@ from server.audit.actions import record
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
 from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from server.common.hints import hint
 from server.people.access import agreement_between, current_engagements
 from server.people.actors import Acting
 from server.people.models import Engagement
@@ -67,6 +68,7 @@ def join(
     except IntegrityError:  # somebody else took them in a moment ago
         return ours.get()
     record(_entry("team_member.added", actor, member))
+    hint("user", member.user_id)  # calls for help are open to their sockets now
     return member
 
 
@@ -118,6 +120,7 @@ def _end(member: TeamMember, actor: Actor) -> None:
     member.ended_at = max(now(), member.valid_from)
     member.save(update_fields=["ended_at"])
     record(_entry("team_member.ended", actor, member))
+    hint("user", member.user_id)
 
 
 def _still_ready(member: TeamMember) -> None:
