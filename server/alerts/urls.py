@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.alerts.api import calls, keys, patients, programmes
+from server.alerts.api import calls, keys, on_call, patients, programmes, rosters
 
 urlpatterns = [
     path("alerts", calls.Alerts.as_view(), name="alerts"),
@@ -47,4 +47,17 @@ urlpatterns = [
     path(
         "patients/<uuid:patient_id>/alert-keys/<uuid:key_id>", keys.PatientAlertKey.as_view(), name="patient-alert-key"
     ),
+    # --- who is on call ---
+    path("on-call", on_call.OnCallDay.as_view(), name="on-call"),
+    path("on-call/now", on_call.OnCallNow.as_view(), name="on-call-now"),
+    path("programmes/<uuid:programme_id>/rotations", rosters.Rotations.as_view(), name="rotations"),
+    path(
+        "programmes/<uuid:programme_id>/rotations/<uuid:rotation_id>/end",
+        rosters.RotationEnd.as_view(),
+        name="rotation-end",
+    ),
+    path("programmes/<uuid:programme_id>/overrides", rosters.Overrides.as_view(), name="overrides"),
+    path("programmes/<uuid:programme_id>/overrides/<uuid:override_id>", rosters.OneOverride.as_view(), name="override"),
+    path("programmes/<uuid:programme_id>/shifts", rosters.ProgrammeShifts.as_view(), name="programme-shifts"),
+    path("programmes/<uuid:programme_id>/roster-report", rosters.RosterReport.as_view(), name="roster-report"),
 ]

@@ -28,6 +28,10 @@ class Kind(models.TextChoices):
     """An officer finds out why a consent record cannot be verified, in words."""
     ALERT_KEY_LOST = "alert_key_lost"
     """Who leads an after-hours team: a patient's phone no longer calls for help (M3, L5)."""
+    SHIFT_NOT_READY = "shift_not_ready"
+    """Who leads it: somebody whose shift comes has not shown that they can be reached (M3)."""
+    ROSTER_GAP = "roster_gap"
+    """Who leads it: nobody is on call in a time to come (M3)."""
 
 
 TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED)

@@ -33,6 +33,10 @@ WORDS: dict[str, Any] = {
         "A phone that a patient calls for help with has been lost or taken away. "
         "Make sure that the patient has another, or knows which number to ring."
     ),
+    Kind.SHIFT_NOT_READY: _(
+        "Somebody who is soon on call has not shown that they can be reached. Speak with them, or put another on call."
+    ),
+    Kind.ROSTER_GAP: _("Nobody is on call in a time to come. Look at the roster, and put somebody on call."),
 }
 
 

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from server.alerts import router, trial
+from server.alerts import rostering, router, trial
 from server.audit import keeping, mailing, metrics
 from server.audit import worker as audit
 from server.common import idempotency
@@ -45,6 +45,7 @@ LOOPS = (
     Loop("people", people.tick, 2.0),
     Loop("consent", consent.tick, 1.0),
     Loop("alerts", router.tick, router.EVERY_S, router.WAKE, SOON_S),
+    Loop("rosters", rostering.tick, rostering.EVERY_S),
     Loop("notify", notify.tick, 0.5, notify.WAKE, SOON_S),
     Loop("trial", trial.tick, trial.EVERY_S),
     Loop("rooms", rooms.tick, 1.0),

@@ -8,6 +8,7 @@ _CALL = "a call for help, and what became of it"
 _OF_PROGRAMME = "an after-hours service: people on call and numbers"
 _OF_PATIENT = "the plan for bad days, admissions and phones of a patient in the service"
 _KEYS = "phones that can call for help"
+_ROSTER = "who is on call, and when"
 
 WHY: dict[str, tuple[str, ...]] = {
     _CALL: (
@@ -25,6 +26,18 @@ WHY: dict[str, tuple[str, ...]] = {
         "POST alerts/{alert_id}/not-reached",
         "POST alerts/{alert_id}/notes",
         "POST alerts/{alert_id}/tasks/{kind}/done",
+    ),
+    _ROSTER: (
+        "GET on-call",
+        "GET on-call/now",
+        "GET programmes/{programme_id}/overrides",
+        "POST programmes/{programme_id}/overrides",
+        "DELETE programmes/{programme_id}/overrides/{override_id}",
+        "GET programmes/{programme_id}/roster-report",
+        "GET programmes/{programme_id}/rotations",
+        "POST programmes/{programme_id}/rotations",
+        "POST programmes/{programme_id}/rotations/{rotation_id}/end",
+        "GET programmes/{programme_id}/shifts",
     ),
     _KEYS: (
         "GET alert-keys",

@@ -16,6 +16,7 @@ COMMANDS: dict[str, Content | Plain] = {
     "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),
     "review": Plain("counts and positions of officers' lines"),
+    "watchdog": Plain("codes and counts of what is wrong with calls for help"),
     "dumpdata": Plain("rows as the database holds them: what was written stays sealed"),
     **_each(
         "for whoever has the server's shell and its keys: no interface of the product",
@@ -34,10 +35,10 @@ LOOPS: dict[str, Content | Plain] = {
     "people": Plain("ends periods and sessions; tells nobody but by hints"),
     "consent": Plain("ends consents; tells nobody but by hints"),
     "notify": Plain("sends what rooms and alerts have ordered: fixed texts, and tokens; asks them before it does"),
+    "trial": Plain("raises a call for help that is nobody's, for the test responder; ids and codes"),
+    "rosters": Plain("lays out shifts; sends fixed texts that say only that something waits"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
-    "notices": Plain(
-        "tells members that something was written, not what, where or by whom; decided again when sent"
-    ),
+    "notices": Plain("tells members that something was written, not what, where or by whom; decided again when sent"),
     "review": Plain("copies ids and codes of the log into the lines that officers read; tells nobody"),
     "findings": Plain("asks about odd access; writes ids and codes for officers, tells nobody"),
     "idempotency": Plain("forgets old answers"),
