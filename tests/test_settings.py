@@ -195,7 +195,10 @@ def test_a_store_beside_the_log(monkeypatch: pytest.MonkeyPatch, store: str, ref
 def test_production_serves_without_the_demo(tmp_path: Path) -> None:
     env = production(tmp_path, BEHIND_TLS="1", SEQUENCER="0")  # as in production: another process seals
     over_tls = {"Host": "samsnakk.test", "X-Forwarded-Proto": "https"}
-    with serve(tmp_path, env, host="samsnakk.test") as server, httpx.Client(base_url=server.url) as client:
+    with (
+        serve(tmp_path, env, host="samsnakk.test") as server,
+        httpx.Client(base_url=server.url, verify=False) as client,
+    ):
         ready = client.get("/health/ready", headers={"Host": "samsnakk.test"})
         assert (ready.status_code, ready.json()) == (200, {"status": "ready", "warnings": []})
         signing_in = client.post("/api/v1/demo/sign-in", json={"persona": "kari"}, headers=over_tls)

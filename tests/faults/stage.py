@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support import plain
 from tests.support.environment import MARK, UNSET
 from tools.processes import Reaper, family, kill_all
 from tools.servers import PrivatePostgres, PrivateRedis, free_port
@@ -91,7 +92,7 @@ class Server:
         deadline = time.monotonic() + START_S
         while True:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.base}/health/ready", timeout=5).status_code == 200:
+                if plain.get(f"{self.base}/health/ready", timeout=5).status_code == 200:
                     return
             told = self.log.read_text(errors="replace")[-2000:]
             assert self._process.poll() is None, f"the server ended: {told}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import plain
 from tools.services import own_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.said()
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
+                if plain.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
                     return
             time.sleep(0.1)
         raise AssertionError(f"not ready within {PATIENCE_S:g} s: {self.said()}")
@@ -100,7 +101,7 @@ class Server:
 
     def sign_in(self, persona: str) -> dict[str, Any]:
         """`{"token", "user"}`."""
-        answer = httpx.post(f"{self.url}/api/v1/demo/sign-in", json={"persona": persona}, timeout=20)
+        answer = plain.post(f"{self.url}/api/v1/demo/sign-in", json={"persona": persona}, timeout=20)
         answer.raise_for_status()
         said: dict[str, Any] = answer.json()
         return said

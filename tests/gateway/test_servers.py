@@ -41,7 +41,10 @@ class Person:
         said = server.sign_in(name)
         self.name, self.user, self.token, self.server = name, said["user"], said["token"], server
         self.client = httpx.Client(
-            base_url=server.url + "/api/v1/", headers={"Authorization": f"Bearer {self.token}"}, timeout=30
+            base_url=server.url + "/api/v1/",
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=30,
+            verify=False,
         )
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:

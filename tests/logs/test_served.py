@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from server.operate.story import AresStory
+from tests.support import plain
 from tests.support.leaks import NUMBER, Writer, leaks, told_of_patients
 from tests.support.served import Served, environment, once, serve
 from tools.servers import PrivatePostgres
@@ -42,13 +42,13 @@ class Around(Writer):
         self.tokens: dict[str, str] = {}
         self.users: dict[str, str] = {}
         for name in ("kari", "sara", "trine"):
-            said = httpx.post(f"{server.url}/api/v1/demo/sign-in", json={"persona": name}).json()
+            said = plain.post(f"{server.url}/api/v1/demo/sign-in", json={"persona": name}).json()
             self.tokens[name], self.users[name] = said["token"], said["user"]
 
     def call(
         self, who: str, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
     ) -> Any:
-        answer = httpx.request(
+        answer = plain.request(
             method,
             f"{self.server.url}/api/v1/{path}",
             content=raw if raw is not None else None if body is None else json.dumps(body).encode(),
