@@ -2,6 +2,7 @@
 
 from tests.support import environment  # noqa: I001 - before anything of Django's
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -37,6 +38,12 @@ def _restore(self: TransactionTestCase) -> None:
 
 # Django's own flush cannot empty append-only tables; this holds for pytest's mark and for our classes alike.
 TransactionTestCase._fixture_teardown = _restore  # type: ignore[attr-defined]
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded by now stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
