@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import plain
+from tests.support.forked import ROOT as ROOT
+from tests.support.forked import Forked
 from tools.servers import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 
 sqlite_only = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="asks no engine: runs with the SQLite tests")
@@ -32,7 +34,7 @@ class Served:
     url: str
     port: int
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Forked
 
     @property
     def ws(self) -> str:
@@ -59,8 +61,16 @@ def production(folder: Path, **more: str) -> dict[str, str]:
 
 def manage(*words: str, env: dict[str, str], patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    command = [sys.executable, "manage.py", *words]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=patience_s)
+    with tempfile.TemporaryDirectory(prefix="samsnakk-manage-") as folder:
+        out, errors = Path(folder) / "out", Path(folder) / "errors"
+        out.touch()
+        errors.touch()
+        process = Forked(words, env, out, errors)
+        try:
+            status = process.wait(patience_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(["manage.py", *words], status, out.read_text(), errors.read_text())
 
 
 @contextlib.contextmanager
@@ -68,15 +78,8 @@ def serve(folder: Path, env: dict[str, str], *, host: str = "localhost") -> Iter
     """Serve until the block ends; `host` is the name that requests carry. Raises AssertionError with what the server
     said when it does not get ready."""
     port, log = free_port(), folder / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
-            cwd=ROOT,
-            env={**env, "HOST": "127.0.0.1", "PORT": str(port)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
+    log.write_bytes(b"")
+    process = Forked(["serve"], {**env, "HOST": "127.0.0.1", "PORT": str(port)}, log)
     served = Served(f"http://127.0.0.1:{port}", port, log, process)
     try:
         _wait(served, host)
@@ -94,7 +97,7 @@ def _wait(served: Served, host: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{served.url}/health/ready", headers={"Host": host}).status_code == 200:
+            if plain.get(f"{served.url}/health/ready", headers={"Host": host}).status_code == 200:
                 return
         ended = served.process.poll() is not None
         if ended or time.monotonic() > deadline:
