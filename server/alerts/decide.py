@@ -46,6 +46,9 @@ def _steady(case: Case, now: datetime) -> Decision:
         "offered_at": case.offered_at,
     }
     ahead: dict[str, Any] = {name: now for name, at in times.items() if at is not None and at > now}
+    latest = after(now, max(2 * case.limits.task, case.limits.follow_up))
+    if any(task.due_at > latest for task in case.tasks):
+        ahead["tasks"] = tuple(replace(task, due_at=min(task.due_at, latest)) for task in case.tasks)
     return Decision(replace(case, **ahead), (Note("clock_back"),)) if ahead else Decision(case)
 
 

@@ -257,7 +257,7 @@ class Night(RuleBasedStateMachine):
         """Commit a deed; None, or why it was refused, and then nothing has changed."""
         before = self.case
         try:
-            self.wound.do(deed, *args)
+            self.wound.commit(deed, *args)
         except (Taken, Unfit) as refused:
             assert self.case is before
             return refused

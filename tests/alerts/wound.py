@@ -178,11 +178,15 @@ class Wound:
 
     def do(self, deed: Callable[..., Decision], *args: object, **kwargs: object) -> Decision:
         """One of `deeds`, committed, and the router woken after it. What is refused is raised, and nothing changes."""
+        decision = self.commit(deed, *args, **kwargs)
+        self.tick()
+        return decision
+
+    def commit(self, deed: Callable[..., Decision], *args: object, **kwargs: object) -> Decision:
+        """One of `deeds`, and no router looks yet."""
         decision = deed(self.case, *args, self.now, **kwargs)
         if decision.notes:
             self.write(decision)
-        if self.case.state != "closed":
-            self.tick()
         return decision
 
     def by(self, deed: Callable[..., Decision], contact: Contact, *args: object, **kwargs: object) -> Decision:
