@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from server.alerts import roster
+from server.alerts.attempts import attempt
 from server.alerts.calendar import Calendar, exception_faults
 from server.alerts.models import Override, Programme, Rotation, Shift
 from server.alerts.shifts import Shift as Planned
@@ -94,14 +95,12 @@ def today(at: datetime) -> date:
 def lay_out_all() -> int:
     """Every programme's shifts, whatever it was that changed: rules, office hours, or the day. Returns how many
     programmes were laid out anew; one that fails keeps no other waiting."""
-    count = 0
-    for programme in Programme.objects.order_by("id"):
-        try:
-            if _changes(programme, now()):
-                count += bool(lay_out(programme.id))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            log.exception("roster_not_laid_out", programme=str(programme.id))
-    return count
+    return sum(attempt(_look, one) for one in Programme.objects.order_by("id"))
+
+
+def _look(programme: Programme) -> bool:
+    """Nothing is locked while nothing has changed."""
+    return bool(_changes(programme, now()) and lay_out(programme.id))
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.alerts.api import calls, keys, on_call, patients, programmes, rosters
+from server.alerts.api import calls, keys, nights, on_call, patients, programmes, rosters
 
 urlpatterns = [
     path("alerts", calls.Alerts.as_view(), name="alerts"),
@@ -60,4 +60,6 @@ urlpatterns = [
     path("programmes/<uuid:programme_id>/overrides/<uuid:override_id>", rosters.OneOverride.as_view(), name="override"),
     path("programmes/<uuid:programme_id>/shifts", rosters.ProgrammeShifts.as_view(), name="programme-shifts"),
     path("programmes/<uuid:programme_id>/roster-report", rosters.RosterReport.as_view(), name="roster-report"),
+    path("programmes/<uuid:programme_id>/nights/<str:night>", nights.Night.as_view(), name="night"),
+    path("programmes/<uuid:programme_id>/weekly", nights.Weekly.as_view(), name="weekly"),
 ]

@@ -8,6 +8,7 @@ _CALL = "a call for help, and what became of it"
 _OF_PROGRAMME = "an after-hours service: people on call and numbers"
 _OF_PATIENT = "the plan for bad days, admissions and phones of a patient in the service"
 _KEYS = "phones that can call for help"
+_NIGHT = "calls for help of a night or a week, for the team"
 _ROSTER = "who is on call, and when"
 
 WHY: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,10 @@ WHY: dict[str, tuple[str, ...]] = {
         "POST alerts/{alert_id}/not-reached",
         "POST alerts/{alert_id}/notes",
         "POST alerts/{alert_id}/tasks/{kind}/done",
+    ),
+    _NIGHT: (
+        "GET programmes/{programme_id}/nights/{night}",
+        "GET programmes/{programme_id}/weekly",
     ),
     _ROSTER: (
         "GET on-call",
