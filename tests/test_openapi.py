@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 import hypothesis
 import jsonschema
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from server.alerts.demo import build_programme
 from server.urls import api
 from tests.base import TownTransactionTestCase
 from tests.support.served import sqlite_only
@@ -33,6 +35,8 @@ NOT_PLAYED = {"/api/v1/me/sign-out"}
 """It would end the session that all others are played with; it has tests of its own."""
 EXAMPLES = max(3, hypothesis.settings().max_examples // 8)
 """For each operation and person."""
+BY_DAY, AT_NIGHT = ("kari", "are"), ("mona", "trine")
+OF_THE_NIGHT = tuple(f"/api/v1/{path}" for path in ("alert", "programmes", "on-call", "me/plan"))
 JSON = dict[str, Any]
 
 
@@ -100,6 +104,7 @@ class Played(TownTransactionTestCase):
     """Schemathesis, a bounded and derandomised run through every operation, as staff and as the patient."""
 
     def test_nothing_answers_otherwise_than_documented(self) -> None:
+        programme = build_programme()
         shared = self.open_shared_room()
         said = self.post(shared, "kari")
         self.post(shared, "are")
@@ -110,6 +115,8 @@ class Played(TownTransactionTestCase):
             "member_id": members["vera"]["id"],
             "patient_id": str(self.patient_id()),
             "seq": said["seq"],
+            "programme_id": str(programme.id),
+            "alert_id": self.person("trine").ok("put", f"alerts/{uuid4()}", {})["id"],
         }
         schema = schemathesis.openapi.from_wsgi("/api/v1/schema/", get_wsgi_application())
         played = 0
@@ -118,7 +125,7 @@ class Played(TownTransactionTestCase):
             if operation.path in NOT_PLAYED:
                 continue
             played += 1
-            for who in ("kari", "are"):
+            for who in AT_NIGHT if operation.path.startswith(OF_THE_NIGHT) else BY_DAY:
                 self._play(operation, known, self.person(who).token)
         assert played == sum(len(one) for path, one in document()["paths"].items() if path not in NOT_PLAYED)
 

@@ -18,7 +18,6 @@ from django.conf import settings
 from server.operate.story import Device, Frame, Person, StoryFailed, Tell
 from server.operate.town.gateway import GatewaySink
 from server.operate.town.push_service import Message, PushService, Subscription
-from server.settings.env import TOWN_SECRET
 
 RINGS_S = 4
 """The night is shorter than a night: the telephone rings after so long, in life at latest after 60 s."""
@@ -241,8 +240,8 @@ def _time(at: datetime) -> str:
 
 async def play(base: str, tell: Tell) -> int:
     """Play it against `base`. Returns how many checks held; raises StoryFailed."""
-    port = settings.ENV.town_port
-    with PushService(port + 1) as push, GatewaySink(TOWN_SECRET, port) as gateway:
+    env = settings.ENV
+    with PushService(env.town_port + 1) as push, GatewaySink(env.gateway_secret, env.town_port) as gateway:
         night = TrinesNight(base, tell, push, gateway)
         await night.play()
     return night.checks

@@ -176,6 +176,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
+        "AlertOutcomeEnum": "server.alerts.deeds.OUTCOMES",
+        "AlertStateEnum": "server.alerts.models.alerts.State",
         "ConsentStateEnum": "server.consent.models.State",
         "ConsentMethodEnum": "server.consent.api.shapes.METHODS",
         "EvidenceMethodEnum": "server.consent.api.shapes.EVIDENCE",

@@ -38,32 +38,32 @@ class NumberOut(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment] # the field's name in JSON
 
 
-class LineOut(serializers.Serializer[Any]):
+class AlertLineOut(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="`registered`, `device_received`, `answered`, `nobody_yet`, …")
     at = serializers.DateTimeField()
     text = serializers.CharField()
 
 
-class PersonOut(serializers.Serializer[Any]):
+class AlertPersonOut(serializers.Serializer[Any]):
     user = serializers.UUIDField()
     name = serializers.CharField()
     number = serializers.CharField(help_text="The duty telephone that the call comes from.")
 
 
-class PatientOut(serializers.Serializer[Any]):
+class AlertPatientOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
 
 
-class TaskOut(serializers.Serializer[Any]):
+class AlertTaskOut(serializers.Serializer[Any]):
     kind = serializers.CharField()
     owner = serializers.UUIDField()
     due_at = serializers.DateTimeField()
 
 
-class TeamOut(serializers.Serializer[Any]):
+class AlertTeamOut(serializers.Serializer[Any]):
     programme = serializers.UUIDField()
-    patient = PatientOut(allow_null=True)
+    patient = AlertPatientOut(allow_null=True)
     vars()["from"] = serializers.CharField(help_text="`patients_phone`: from the phone; who holds it is not known.")
     duty = serializers.CharField(allow_blank=True)
     due_at = serializers.DateTimeField(allow_null=True)
@@ -73,13 +73,13 @@ class TeamOut(serializers.Serializer[Any]):
     calling_at = serializers.DateTimeField(allow_null=True)
     contact_at = serializers.DateTimeField(allow_null=True)
     closed_at = serializers.DateTimeField(allow_null=True)
-    offered_to = PersonOut(allow_null=True)
+    offered_to = AlertPersonOut(allow_null=True)
     offered = serializers.BooleanField()
     outcome = serializers.CharField(allow_blank=True)
-    tasks = TaskOut(many=True)
+    tasks = AlertTaskOut(many=True)
 
 
-class PlanOut(serializers.Serializer[Any]):
+class FirstScreenPlanOut(serializers.Serializer[Any]):
     danger = serializers.CharField()
     helps = serializers.CharField()
     bring_in = serializers.CharField()
@@ -96,7 +96,7 @@ class FirstScreenOut(serializers.Serializer[Any]):
     others_may_answer = serializers.CharField(allow_blank=True)
     language = serializers.CharField()
     wrote = serializers.ListField(child=serializers.CharField())
-    plan = PlanOut(allow_null=True)
+    plan = FirstScreenPlanOut(allow_null=True)
     plan_shared = serializers.BooleanField()
     guidance = serializers.ListField(child=serializers.CharField())
     call_from = serializers.CharField(allow_blank=True)
@@ -110,18 +110,18 @@ class AlertOut(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     raised_at = serializers.DateTimeField()
     status = serializers.CharField(help_text="The code of the last line.")
-    lines = LineOut(many=True)
-    responder = PersonOut(allow_null=True)
+    lines = AlertLineOut(many=True)
+    responder = AlertPersonOut(allow_null=True)
     numbers = NumberOut(many=True)
     seen_as = serializers.CharField()
-    team = TeamOut(allow_null=True)
+    team = AlertTeamOut(allow_null=True)
 
 
 class AcceptedOut(AlertOut):
     first_screen = FirstScreenOut()
 
 
-class EventOut(serializers.Serializer[Any]):
+class AlertEventOut(serializers.Serializer[Any]):
     n = serializers.IntegerField()
     at = serializers.DateTimeField()
     type = serializers.CharField()
@@ -130,13 +130,13 @@ class EventOut(serializers.Serializer[Any]):
     step = serializers.IntegerField()
     channel = serializers.CharField(allow_blank=True)
     page = serializers.UUIDField(allow_null=True)
-    contact = PersonOut(allow_null=True)
-    actor = PersonOut(allow_null=True)
+    contact = AlertPersonOut(allow_null=True)
+    actor = AlertPersonOut(allow_null=True)
     text = serializers.CharField(allow_null=True)
 
 
-class TimelineOut(serializers.Serializer[Any]):
-    results = EventOut(many=True)
+class AlertTimelineOut(serializers.Serializer[Any]):
+    results = AlertEventOut(many=True)
     next = serializers.CharField(allow_null=True)
 
 
@@ -154,17 +154,17 @@ class InContactIn(serializers.Serializer[Any]):
     alone = serializers.BooleanField(default=False, help_text="Nobody else was listening.")
 
 
-class HandOverIn(serializers.Serializer[Any]):
+class AlertHandOverIn(serializers.Serializer[Any]):
     to = serializers.UUIDField(required=False, allow_null=True, help_text="A member of the team; left out: all of it.")
 
 
-class CloseIn(serializers.Serializer[Any]):
+class AlertCloseIn(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(choices=deeds.OUTCOMES)
     children = serializers.ChoiceField(choices=deeds.CHILDREN, help_text="Were children there?")
     done = serializers.CharField(required=False, allow_blank=True, max_length=2000, help_text="What was done.")
 
 
-class NoteIn(serializers.Serializer[Any]):
+class AlertNoteIn(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=2000)
 
 
@@ -322,22 +322,22 @@ class HandOver(AlertView):
     @extend_schema(
         summary="Offer it to somebody else",
         description="The giver stays responsible until the receiver has accepted (`accept`).",
-        request=HandOverIn,
+        request=AlertHandOverIn,
         responses=AlertOut,
     )
     @idempotent
     def post(self, request: Request, alert_id: UUID) -> Response:
-        asked = HandOverIn(data=request.data)
+        asked = AlertHandOverIn(data=request.data)
         asked.is_valid(raise_exception=True)
         to = asked.validated_data.get("to")
         return self.answer(request, actions.hand_over(acting=acting(request), alert_id=alert_id, to=to))
 
 
 class Close(AlertView):
-    @extend_schema(summary="Close it", request=CloseIn, responses=AlertOut)
+    @extend_schema(summary="Close it", request=AlertCloseIn, responses=AlertOut)
     @idempotent
     def post(self, request: Request, alert_id: UUID) -> Response:
-        asked = CloseIn(data=request.data)
+        asked = AlertCloseIn(data=request.data)
         asked.is_valid(raise_exception=True)
         said = asked.validated_data
         alert = actions.close(
@@ -351,10 +351,10 @@ class Close(AlertView):
 
 
 class Notes(AlertView):
-    @extend_schema(summary="Write a note on it", request=NoteIn, responses={201: AlertOut})
+    @extend_schema(summary="Write a note on it", request=AlertNoteIn, responses={201: AlertOut})
     @idempotent
     def post(self, request: Request, alert_id: UUID) -> Response:
-        asked = NoteIn(data=request.data)
+        asked = AlertNoteIn(data=request.data)
         asked.is_valid(raise_exception=True)
         alert = actions.add_note(acting=acting(request), alert_id=alert_id, text=asked.validated_data["text"])
         return self.answer(request, alert, 201)
@@ -366,7 +366,7 @@ class Timeline(AlertView):
     @extend_schema(
         summary="Everything that has happened",
         parameters=[OpenApiParameter("after", int, description="Number of the last event that is known.")],
-        responses=TimelineOut,
+        responses=AlertTimelineOut,
     )
     def get(self, request: Request, alert_id: UUID) -> Response:
         opened = self.seen(request, alert_id, "alert.timeline_viewed")
