@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from server.alerts import policy as policies
 from server.alerts.facts import Contact, Endpoint, Roster
-from server.alerts.models import Alert, Programme, Shift, TeamMember
+from server.alerts.models import Alert, AlertEvent, Programme, Shift, TeamMember
 from server.alerts.policy import Policy
 from server.consent.records import excluded_people
 from server.notify import actions as notify
@@ -41,12 +41,20 @@ def roster_of(alert: Alert, policy: Policy, at: datetime) -> Roster:
         policies.ON_CALL_NEXT: [one for one in following if one in team],
         policies.TEAM: list(team),
         policies.DAY_CONTACT: [user for user, one in team.items() if one.day_contact],
-        "responder": [alert.responder_id] if alert.responder_id is not None else [],
+        "responder": [one for one in (alert.responder_id or _had_it_last(alert),) if one in team],
     }
     for user in policies.people(policy):
         targets[f"{policies.PERSON}{user}"] = [user] if user in team else []
     contacts = _contacts({user for users in targets.values() for user in users})
     return {name: tuple(contacts[user] for user in users) for name, users in targets.items()} | final
+
+
+def _had_it_last(alert: Alert) -> UUID | None:
+    """Whoever had accepted before calling began anew."""
+    if alert.generation == 0:
+        return None
+    had = AlertEvent.objects.filter(alert=alert, type="resumed", contact__isnull=False).order_by("-n")
+    return had.values_list("contact", flat=True).first()
 
 
 def team_of(programme: Programme, at: datetime) -> list[TeamMember]:

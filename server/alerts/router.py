@@ -37,8 +37,10 @@ def tick() -> int:
     WAKE.clear()
     at = now()
     RouterBeat.objects.update_or_create(name=NAME, defaults={"at": at})
-    # A step that begins in the future: the clock has gone back, and its times would never come.
-    due = Q(due_at__lte=at) | Q(step_at__gt=at + CLOCK_BACK, duty="router")
+    # What began in the future: the clock has gone back, and its times would come too late.
+    ahead = at + CLOCK_BACK
+    due = Q(due_at__lte=at) | Q(step_at__gt=ahead, duty="router")
+    due |= Q(accepted_at__gt=ahead) | Q(calling_at__gt=ahead) | Q(offered_at__gt=ahead)
     ids = Alert.objects.exclude(state="closed").filter(due).order_by("due_at", "id").values_list("id", flat=True)
     done = sum(_attempt(one, replace_responder) for one in _left_alone())
     return done + sum(_attempt(one, look) for one in list(ids[:BATCH]))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from server.alerts import deeds
+from server.alerts.decide import resumed
 from server.alerts.deeds import Taken, Unfit
 from server.alerts.facts import Case, Contact, Decision
 from server.alerts.policy import BUILT_IN, CHANNELS, EVERYBODY, FINAL, TARGETS, Policy, Step, stored
@@ -158,6 +159,13 @@ class Night(RuleBasedStateMachine):
         responder = self.case.responder
         self._by(doer, deeds.hand_over, None if to is None else who(to))
         assert self.case.responder == responder, "the giver stays responsible"
+
+    @precondition(lambda self: self.case.duty == "responder")
+    @rule()
+    def responder_gone(self) -> None:
+        """They have left the team, or the patient has excluded them (`router.replace_responder`)."""
+        self._do(lambda case, now: resumed(case, "responder_gone", now))
+        assert self.case.duty == "router"
 
     @rule()
     def shift_over(self) -> None:

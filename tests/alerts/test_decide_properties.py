@@ -8,4 +8,4 @@ import hypothesis
 from tests.alerts.nights import Night
 
 TestNight = Night.TestCase
-TestNight.settings = hypothesis.settings(max_examples=4 * hypothesis.settings().max_examples, stateful_step_count=40)
+TestNight.settings = hypothesis.settings(max_examples=4 * hypothesis.settings().max_examples, stateful_step_count=30)

@@ -168,7 +168,8 @@ class Wound:
 
     def _event(self, note: Note) -> Seen:
         case = self.case
-        return Seen(note.type, self.now, case.generation, case.step, note.page, note.contact, note.channel, note.code)
+        step = case.step if note.step is None else note.step
+        return Seen(note.type, self.now, case.generation, step, note.page, note.contact, note.channel, note.code)
 
     # --- what people and devices do ----------------------------------------------------------------------
 
