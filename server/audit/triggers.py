@@ -5,9 +5,10 @@ On PostgreSQL it does so with the owner's rights: nobody who writes events may s
 
 from typing import Any
 
-from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.exceptions import IrreversibleError
+
+from server.common.appendonly import Step
 
 SQLITE = (
     'CREATE TRIGGER "audit_auditevent_hand_on" AFTER INSERT ON "audit_auditevent" '
@@ -29,27 +30,27 @@ SWEPT = (
 """Every row of this table is soon dead, and every step passes over those that still lie there."""
 
 
-def hand_on() -> migrations.RunPython:
+def hand_on() -> Step:
     """A migration step: the trigger that makes an event's pending row."""
 
     def forwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
         for statement in SQLITE if editor.connection.vendor == "sqlite" else POSTGRESQL:
             editor.execute(statement)
 
-    return migrations.RunPython(forwards, _kept)
+    return Step(forwards, _kept)
 
 
-def swept() -> migrations.RunPython:
+def swept() -> Step:
     """A migration step: what was taken off the pending ones is cleared away early. SQLite leaves nothing lying."""
 
     def forwards(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
         if editor.connection.vendor == "postgresql":
             editor.execute(SWEPT)
 
-    return migrations.RunPython(forwards, migrations.RunPython.noop)
+    return Step(forwards, Step.noop)
 
 
-def no_guard(table: str) -> migrations.RunPython:
+def no_guard(table: str) -> Step:
     """A migration step: drop the append-only triggers of `table`, whose shape is about to change. The same migration
     must make them again."""
 
@@ -58,7 +59,7 @@ def no_guard(table: str) -> migrations.RunPython:
         for name in ("no_update", "no_delete", "no_replace") if sqlite else ("no_change", "no_truncate"):
             editor.execute(f'DROP TRIGGER "{table}_{name}"' + ("" if sqlite else f' ON "{table}"'))
 
-    return migrations.RunPython(forwards, _kept)
+    return Step(forwards, _kept)
 
 
 def _kept(_: Any, editor: BaseDatabaseSchemaEditor) -> None:
