@@ -1,14 +1,15 @@
 """The outbox's worker: lease, send, record. Any number of them, on any host, without a leader.
 
 **B** What is due is leased by a conditional update and committed: should we die now, it is due again when the lease
-runs out. Its keeper is then asked whether it may still be sent. **C** It is sent on a thread of its channel, with no
-database. Should we die here, nobody knows whether it arrived: it is sent again, and the device shows one of the two,
-because they have one topic. **D** What came of it is recorded if the lease still holds, and the keeper is told in the
-same transaction. The tick waits for no provider.
+runs out. That is soon: as long as we live and are at it, the lease is renewed. Its keeper is then asked whether it may
+still be sent. **C** It is sent on a thread of its channel, with no database. Should we die here, nobody knows whether
+it arrived: it is sent again, and the device shows one of the two, because they have one topic. **D** What came of it is
+recorded if the lease still holds, and the keeper is told in the same transaction. The tick waits for no provider.
 """
 
 import functools
 import threading
+import time
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -34,9 +35,12 @@ __all__ = ["WAKE", "tick", "wait_idle"]
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 32
-LEASE = timedelta(seconds=15)
-MAIL_LEASE = timedelta(seconds=60)
-"""A mail takes several exchanges, each with its own limit."""
+LEASE = timedelta(seconds=4)
+"""So long after a worker has died its pages wait for another one. A living worker that the database has not heard for
+so long loses what it is sending to another: it is sent twice, and shown once."""
+RENEWED_AFTER_S = 1.0
+HELD_S, MAIL_HELD_S = 15.0, 60.0
+"""A lease is renewed for so long at most; a mail takes several exchanges, each with its own limit."""
 RECORD_TRIES, RECORD_PAUSE_S = 4, 0.5
 QUIET_AFTER_SIGNING_OUT = (DeliveryKind.MESSAGE, DeliveryKind.NOTICE)
 """A device that somebody has signed out of is not told of messages. Somebody on call is paged on it all the same:
@@ -46,16 +50,60 @@ wait_idle = lanes.wait_idle
 _pause = threading.Event()  # never set
 
 
+class _Sending:
+    """What threads of this process are sending: each job, since when, and when its lease was last renewed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[UUID, tuple[Job, float, float]] = {}
+
+    def begin(self, job: Job) -> None:
+        at = time.monotonic()
+        with self._lock:
+            self._jobs[job.delivery] = (job, at, at)
+
+    def end(self, job: Job) -> None:
+        with self._lock:
+            if self._jobs.get(job.delivery, (None,))[0] is job:
+                del self._jobs[job.delivery]
+
+    def aging(self) -> list[Job]:
+        """Those whose lease is to be renewed now; they count as renewed."""
+        at = time.monotonic()
+        with self._lock:
+            found = [
+                (job, begun)
+                for job, begun, renewed in self._jobs.values()
+                if at - renewed >= RENEWED_AFTER_S
+                and at - begun < (MAIL_HELD_S if job.channel == Channel.EMAIL else HELD_S)
+            ]
+            self._jobs |= {job.delivery: (job, begun, at) for job, begun in found}
+        return [job for job, _ in found]
+
+
+_sending = _Sending()
+
+
 def tick() -> int:
     """Start sending what is due, as far as there are threads; returns how many. Raises what the database raises."""
     WAKE.clear()
+    _renew()
     room = lanes.free()
     leased = _lease(room)
     for delivery in leased:
         job = _prepare(delivery)
         if job is not None:
+            _sending.begin(job)
             lanes.run((job.channel, job.urgent), functools.partial(_send, job))
     return len(leased)
+
+
+def _renew() -> None:
+    """What takes its time stays ours."""
+    jobs = _sending.aging()
+    if jobs:
+        ours = Delivery.objects.filter(id__in=[job.delivery for job in jobs], lease__in={job.lease for job in jobs})
+        ours.filter(state=State.LEASED).update(due_at=now() + LEASE)
 
 
 def _lease(room: dict[lanes.Lane, int]) -> list[Delivery]:
@@ -74,13 +122,10 @@ def _lease(room: dict[lanes.Lane, int]) -> list[Delivery]:
             if room[lane] and len(taken) < AT_ONCE:
                 room[lane] -= 1
                 taken.append(delivery)
-        for mail, length in ((True, MAIL_LEASE), (False, LEASE)):
-            ids = [one.id for one in taken if (one.channel == Channel.EMAIL) is mail]
-            if ids:
-                # The guard stands in the statement, whatever was locked before it.
-                Delivery.objects.filter(id__in=ids, state__in=OPEN, due_at__lte=at).update(
-                    state=State.LEASED, lease=lease, due_at=at + length, attempts=F("attempts") + 1
-                )
+        # The guard stands in the statement, whatever was locked before it.
+        Delivery.objects.filter(id__in=[one.id for one in taken], state__in=OPEN, due_at__lte=at).update(
+            state=State.LEASED, lease=lease, due_at=at + LEASE, attempts=F("attempts") + 1
+        )
         return _held(lease)
 
 
@@ -154,6 +199,13 @@ def _is_signed_out(delivery: Delivery) -> bool:
 
 def _send(job: Job) -> None:
     """One attempt and its record, on a thread of its channel."""
+    try:
+        _attempt(job)
+    finally:
+        _sending.end(job)
+
+
+def _attempt(job: Job) -> None:
     try:
         outcome = channels.send(job)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must be recorded

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 from unittest import mock
 
 from server.common.ids import new_id
@@ -101,3 +102,18 @@ class Running(TownTransactionTestCase):
         assert set(Delivery.objects.values_list("attempts", flat=True)) == {1}
         assert worker.wait_idle(5)
         assert lanes.free() == lanes.SIZES
+
+    def test_what_takes_its_time_stays_ours(self) -> None:
+        """Beyond the lease's own length nobody else takes it, as long as we are at it. Mutation: renew nothing."""
+        browser, address = self.device()
+        self.push.script(browser, ["hang"])
+        with mock.patch.multiple(worker, LEASE=timedelta(seconds=0.6), RENEWED_AFTER_S=0.1):
+            self.run_loops(2, every_s=0.1)
+            page = self.order(address)
+            self.push.wait(browser, posts=True)
+            time.sleep(1.5)
+            assert len(self.push.posts(browser)) == 1
+            page.refresh_from_db()
+            assert (page.state, page.attempts) == ("leased", 1)
+            with mock.patch.object(worker, "HELD_S", 0.0):  # as if it took for ever
+                self.push.wait(browser, 2, posts=True, timeout_s=5)
