@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.conf import settings
 
+from server.notify import vapid
 from server.operate import preflight
 from server.settings.env import Environment, read_environment
 from tests.support.served import environment, manage, once, production, serve
@@ -50,6 +51,8 @@ def refused(env: dict[str, str]) -> str:
         pytest.param({"ALLOWED_HOSTS": "samsnakk.test, *"}, "ALLOWED_HOSTS must name", id="any host among others"),
         pytest.param({"DATABASE_URL": POSTGRES}, "REDIS_URL is missing", id="the in-process layer on PostgreSQL"),
         pytest.param({"PILOT": ""}, "DATABASE_URL is missing", id="SQLite, unless it is a pilot"),
+        pytest.param({"PUSH_HOSTS_ALLOWED": "10.0.0.1"}, "PUSH_HOSTS_ALLOWED is for tests", id="push into the network"),
+        pytest.param({"GATEWAY_URL": "https://gw.test"}, "GATEWAY_URL needs", id="half a gateway"),
         pytest.param({"PORT": "80a"}, "PORT: ", id="malformed"),
         pytest.param({"DATABASE_URL": "mysql://x:hemmelig@y/z"}, "DATABASE_URL: ", id="another database"),
     ],
@@ -138,7 +141,18 @@ def test_production_is_what_runs_when_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
-    env = production(tmp_path, AUDIT_KEY_FILE=str(tmp_path / "signing.key"), AUDIT_CHECKPOINT_DIR=str(tmp_path))
+    vapid.make(tmp_path / "vapid.pem")
+    env = production(
+        tmp_path,
+        AUDIT_KEY_FILE=str(tmp_path / "signing.key"),
+        AUDIT_CHECKPOINT_DIR=str(tmp_path),
+        VAPID_KEY_FILE=str(tmp_path / "vapid.pem"),
+        VAPID_SUBJECT="mailto:drift@samsnakk.test",
+        GATEWAY_URL="https://gateway.test",
+        GATEWAY_SECRET="a secret of the gateway's and ours".replace(" ", "-"),
+        PUBLIC_URL="https://samsnakk.test",
+        CALLER_ID="Varsel",
+    )
     assert manage("migrate", "--verbosity=0", env=env).returncode == 0
     assert manage("audit", "keygen", "--name", "log.example", env=env).returncode == 0
     checked = manage("check", "--deploy", "--fail-level=WARNING", env=env)
