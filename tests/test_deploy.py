@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from server.audit.actions import COLUMNS
+from server.operate.own_sql import connect
 from server.operate.story import play
+from server.operate.watchdog import Watch, report
 from tests.support.served import ROOT, environment, manage, once, serve
 from tools.servers import PrivatePostgres
 
@@ -57,6 +59,19 @@ ONCE = {
     "samsnakk_sequencer": {("audit_checkpoint", "note")},
 }
 """What may be written although the table as a whole may not be changed."""
+WATCHDOG = {"operate_watchreport": CHANGES}
+WATCHED = {
+    "alerts_alert": "id state duty due_at generation synthetic programme_id raised_at outcome",
+    "alerts_alertevent": "alert_id generation at",
+    "alerts_routerbeat": "at",
+    "alerts_programme": "id opened_at closed_at office_hours exceptions",
+    "alerts_shift": "programme_id user_id begins ends source cancelled_at",
+    "alerts_teammember": "programme_id user_id engagement_id valid_from valid_to ended_at",
+    "people_engagement": "id valid_to ended_at",
+    "people_user": "id is_active",
+    "notify_delivery": "about kind generation channel state urgent due_at accepted_at",
+}
+"""Columns that the watchdog reads: states and times, and whose; no name, text, number or address."""
 EVENT = {("audit_auditevent", column) for column in COLUMNS}
 """What may be stated of a new event: not its time, which is the database's."""
 
@@ -113,6 +128,14 @@ def test_each_role_has_the_rights_that_are_listed_and_no_other(deployed: Deploye
             assert found == SERVER.get(table, usual), table
             found = {right for (right,) in superuser.execute(rights, ["samsnakk_sequencer", table])}
             assert found == SEQUENCER.get(table, set()), table
+            found = {right for (right,) in superuser.execute(rights, ["samsnakk_watchdog", table])}
+            assert found == WATCHDOG.get(table, set()), table
+        columns = "SELECT table_name::text, column_name::text FROM information_schema.column_privileges "
+        read = superuser.execute(
+            columns + "WHERE grantee = 'samsnakk_watchdog' AND table_name <> 'operate_watchreport' "
+            "AND privilege_type = 'SELECT'"
+        )
+        assert set(read) == {(table, column) for table, names in WATCHED.items() for column in names.split()}
         for role, columns in ONCE.items():
             for right, expected in (("UPDATE", columns), ("INSERT", EVENT)):
                 found = set(
@@ -224,6 +247,32 @@ def test_the_sequencer_sees_no_content_and_rewrites_no_tree(deployed: Deployed) 
             "UPDATE audit_pending SET since = now()",
         )
         assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("15s",)
+
+
+def test_the_watchdog_sees_what_is_due_and_no_content(deployed: Deployed) -> None:
+    """Red when it may read more than times and states, and when it asks for something that it may not read."""
+    with deployed.connect("samsnakk_watchdog") as connection:
+        refused(connection, *EVERYBODY)
+        for table in (*GUARDED, "alerts_alert", "alerts_plan", "notify_address", "people_patient", "vault_datakey"):
+            refused(connection, f"SELECT * FROM {table}", f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}")
+        refused(
+            connection,
+            "UPDATE alerts_alert SET due_at = now()",
+            "SELECT final_number FROM alerts_programme",
+            "SELECT name FROM people_user",
+            "SELECT text_sealed FROM alerts_alertevent",
+            "DELETE FROM operate_watchreport",
+        )
+    secret = {"SECRET_KEY": "", "MASTER_KEYS": "", "SYNTHETIC_USER": "nils"}
+    found = manage("watchdog", "--once", env=deployed.environment("samsnakk_watchdog", **secret))
+    assert (found.returncode, "router_silent" in found.stdout) == (3, True), found.stderr
+    own = connect({"ENGINE": "postgresql", "HOST": "127.0.0.1", "PORT": deployed.port, "NAME": "samsnakk", **WATCHES})
+    with contextlib.closing(own):
+        report(own, Watch().look(own))
+        report(own, [])
+
+
+WATCHES = {"USER": "samsnakk_watchdog", "PASSWORD": "x"}
 
 
 def test_a_row_that_the_server_adds_waits_to_be_sealed(deployed: Deployed) -> None:

@@ -3,11 +3,12 @@
 --   samsnakk_owner      owns the tables and migrates; nobody works as this role from day to day
 --   samsnakk_server     is who the server is: reads, adds and changes what is not guarded; deletes answers kept for retries
 --   samsnakk_sequencer  seals the log: reads its events, takes them off the list of those that wait, adds to the tree
+--   samsnakk_watchdog   keeps watch over calls for help: reads times and states, and who is on call; writes its report
 --
 -- Of an event either states all but its time: the database writes that, and that the event waits to be sealed.
 --
 -- The server and the sequencer own nothing and can make nothing, so they can neither change what is guarded nor switch a
--- guard off. The server cannot say that an event is sealed; the sequencer sees no content.
+-- guard off. The server cannot say that an event is sealed; the sequencer and the watchdog see no content.
 --
 -- Run as superuser in the database (psql -v ON_ERROR_STOP=1 -f roles.sql), before the first `manage.py migrate` as
 -- samsnakk_owner, and again after each. It may be run while the server works, and as often as you like. Passwords, if you
@@ -20,7 +21,7 @@ DO $$
 DECLARE
   here text;
 BEGIN
-  FOREACH here IN ARRAY ARRAY['samsnakk_owner', 'samsnakk_server', 'samsnakk_sequencer'] LOOP
+  FOREACH here IN ARRAY ARRAY['samsnakk_owner', 'samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = here) THEN
       EXECUTE format('CREATE ROLE %I LOGIN', here);
     END IF;
@@ -33,7 +34,7 @@ BEGIN
       UNION ALL SELECT oid::regprocedure::text, proowner FROM pg_proc
       UNION ALL SELECT 'samsnakk_owner', member FROM pg_auth_members WHERE roleid = 'samsnakk_owner'::regrole
     ) AS made ON made.owner = pg_roles.oid
-    WHERE rolname IN ('samsnakk_server', 'samsnakk_sequencer')
+    WHERE rolname IN ('samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog')
   LOOP
     RAISE EXCEPTION '%', here
       USING HINT = 'Whoever owns a table can switch its guards off: make it samsnakk_owner''s, or revoke the membership.';
@@ -41,16 +42,16 @@ BEGIN
   -- Whoever hangs between two statements lets go of the head's lock, so that another may seal.
   ALTER ROLE samsnakk_sequencer SET idle_in_transaction_session_timeout = '15s';
   -- A temporary table comes before a table of the same name, and PUBLIC may make them.
-  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, samsnakk_server, samsnakk_sequencer', current_database());
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog', current_database());
 END
 $$;
 
-REVOKE ALL ON SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer;
+REVOKE ALL ON SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
 GRANT USAGE, CREATE ON SCHEMA public TO samsnakk_owner;
-GRANT USAGE ON SCHEMA public TO samsnakk_server, samsnakk_sequencer;
+GRANT USAGE ON SCHEMA public TO samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
 
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO samsnakk_server;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO samsnakk_server;
 
@@ -95,6 +96,25 @@ BEGIN
     IF here.sequencer <> '' THEN
       EXECUTE format('GRANT %s ON %I TO samsnakk_sequencer', here.sequencer, here.name);
     END IF;
+  END LOOP;
+
+  -- What server/operate/watchdog.py asks for, column by column: no name, no text, no number, no address.
+  FOR here IN
+    SELECT * FROM (VALUES
+      ('alerts_alert', 'SELECT (id, state, duty, due_at, generation, synthetic, programme_id, raised_at, outcome)'),
+      ('alerts_alertevent', 'SELECT (alert_id, generation, at)'),
+      ('alerts_routerbeat', 'SELECT (at)'),
+      ('alerts_programme', 'SELECT (id, opened_at, closed_at, office_hours, exceptions)'),
+      ('alerts_shift', 'SELECT (programme_id, user_id, begins, ends, source, cancelled_at)'),
+      ('alerts_teammember', 'SELECT (programme_id, user_id, engagement_id, valid_from, valid_to, ended_at)'),
+      ('people_engagement', 'SELECT (id, valid_to, ended_at)'),
+      ('people_user', 'SELECT (id, is_active)'),
+      ('notify_delivery', 'SELECT (about, kind, generation, channel, state, urgent, due_at, accepted_at)'),
+      ('operate_watchreport', 'SELECT, INSERT, UPDATE')
+    ) AS watched (name, rights)
+    WHERE to_regclass(name) IS NOT NULL
+  LOOP
+    EXECUTE format('GRANT %s ON %I TO samsnakk_watchdog', here.rights, here.name);
   END LOOP;
 END
 $$;
