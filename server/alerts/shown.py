@@ -76,8 +76,9 @@ def shown(opened: Opened, now: datetime, facts: Facts | None = None) -> dict[str
 
 
 def happened(alert: Alert) -> list[view.Happened]:
-    """What the patient's lines are made of; two statements, however long the night was."""
-    rows = AlertEvent.objects.filter(alert=alert)
+    """What the patient's lines are made of; two statements, however long the night was. Nothing that came after the
+    row was read: lines and state are of one version."""
+    rows = AlertEvent.objects.filter(alert=alert, n__lte=alert.events)
     told = rows.filter(type__in=view.TOLD).order_by("n").values_list("type", "at", "generation", "contact", "actor_id")
     found = [view.Happened(type_, at, generation, contact or actor) for type_, at, generation, contact, actor in told]
     received = rows.filter(type="page_received", generation=alert.generation).order_by("n").values_list("at", flat=True)
