@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.alerts.api import calls, keys, nights, on_call, patients, programmes, rosters
+from server.alerts.api import calls, keys, nights, on_call, patients, programmes, rosters, shifts
 
 urlpatterns = [
     path("alerts", calls.Alerts.as_view(), name="alerts"),
@@ -62,4 +62,10 @@ urlpatterns = [
     path("programmes/<uuid:programme_id>/roster-report", rosters.RosterReport.as_view(), name="roster-report"),
     path("programmes/<uuid:programme_id>/nights/<str:night>", nights.Night.as_view(), name="night"),
     path("programmes/<uuid:programme_id>/weekly", nights.Weekly.as_view(), name="weekly"),
+    path("on-call/feeds", shifts.Feeds.as_view(), name="feeds"),
+    path("on-call/feeds/<uuid:feed_id>", shifts.Feed.as_view(), name="feed"),
+    path("on-call/feeds/<str:token>/shifts.ics", shifts.FeedShifts.as_view(), name="feed-shifts"),
+    path("on-call/shifts.ics", shifts.OwnShifts.as_view(), name="own-shifts"),
+    path("on-call/shifts/<uuid:shift_id>/confirm", shifts.ShiftConfirm.as_view(), name="shift-confirm"),
+    path("on-call/shifts/<uuid:shift_id>/start", shifts.ShiftStart.as_view(), name="shift-start"),
 ]

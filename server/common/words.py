@@ -112,6 +112,7 @@ WORDS: dict[str, Any] = {
     # Rosters
     "override_over": _("This exception is over. What has been stays as it was."),
     "not_shift_time": _("A shift can be started from one hour before it begins until it ends."),
+    "too_many_feeds": _("You have as many calendar addresses as there can be. End one that you no longer use."),
     "not_asked_yet": _("You have not been asked about this shift yet. You are asked some hours before it begins."),
     # The request itself
     "malformed": _("The body is not usable JSON."),

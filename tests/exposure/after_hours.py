@@ -35,6 +35,13 @@ WHY: dict[str, tuple[str, ...]] = {
     _ROSTER: (
         "GET on-call",
         "GET on-call/now",
+        "GET on-call/feeds",
+        "POST on-call/feeds",
+        "DELETE on-call/feeds/{feed_id}",
+        "GET on-call/feeds/{token}/shifts.ics",
+        "GET on-call/shifts.ics",
+        "POST on-call/shifts/{shift_id}/confirm",
+        "POST on-call/shifts/{shift_id}/start",
         "GET programmes/{programme_id}/overrides",
         "POST programmes/{programme_id}/overrides",
         "DELETE programmes/{programme_id}/overrides/{override_id}",

@@ -36,6 +36,7 @@ LOOPS: dict[str, Content | Plain] = {
     "consent": Plain("ends consents; tells nobody but by hints"),
     "notify": Plain("sends what rooms and alerts have ordered: fixed texts, and tokens; asks them before it does"),
     "trial": Plain("raises a call for help that is nobody's, for the test responder; ids and codes"),
+    "alerts": Plain("decides whom to call for help, and orders fixed texts"),
     "rosters": Plain("lays out shifts; sends fixed texts that say only that something waits"),
     "rooms": Plain("ends emergency access and shows patients what was hidden; tells nobody but by hints"),
     "notices": Plain("tells members that something was written, not what, where or by whom; decided again when sent"),

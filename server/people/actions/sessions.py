@@ -1,6 +1,6 @@
 """Signing in and out, and what a session acts for."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -23,8 +23,16 @@ SWEEP = 200
 
 
 @transaction.atomic
-def sign_in(*, user: User, method: str, engagement: Engagement | None = None, level: int = 0) -> tuple[Session, str]:
-    """Begin a session; returns it with its token, which is not stored and cannot be shown again.
+def sign_in(
+    *,
+    user: User,
+    method: str,
+    engagement: Engagement | None = None,
+    level: int = 0,
+    until: datetime | None = None,
+) -> tuple[Session, str]:
+    """Begin a session; returns it with its token, which is not stored and cannot be shown again. It lasts until
+    `until`, or as long as this installation lets sessions last.
 
     Without `engagement` the person acts for the earliest that holds, else for an appointment as officer.
     Raises Unauthenticated `account_deactivated`; Forbidden `no_engagement` for somebody who is neither staff, officer,
@@ -50,7 +58,7 @@ def sign_in(*, user: User, method: str, engagement: Engagement | None = None, le
         officer=officer,
         sign_in=method,
         level=level,
-        expiry=now() + timedelta(hours=settings.ENV.session_hours),
+        expiry=until or now() + timedelta(hours=settings.ENV.session_hours),
     )
     record(Entry("session.started", actor_of(session), object_id=session.sid, detail={"level": level}))
     return session, token

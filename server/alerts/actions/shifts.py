@@ -1,0 +1,62 @@
+"""What somebody does with their own shift: say that their telephone works, and start it."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from server.alerts.access import memberships
+from server.alerts.models import Shift, ShiftCheck
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.common.clock import now
+from server.common.errors import Conflict, NotFound, Refusal
+from server.people import actions as people
+from server.people.actors import Acting
+
+BEFORE = timedelta(hours=1)
+AFTER = timedelta(hours=1)
+
+
+@transaction.atomic
+def confirm(*, acting: Acting, shift_id: UUID) -> ShiftCheck:
+    """«My telephone works, and lies beside me.» Twice is once. Raises NotFound, Conflict (`not_asked_yet`)."""
+    shift = own_shift(acting, shift_id, act="shift.confirmed")
+    check = ShiftCheck.objects.select_for_update(no_key=True).filter(shift=shift).first()
+    if check is None:
+        raise Conflict(code="not_asked_yet")
+    if check.number_at is None:
+        check.number_at = now()
+        check.save(update_fields=["number_at"])
+        record(Entry("shift.confirmed", acting.actor, object_id=shift.id))
+    return check
+
+
+@transaction.atomic
+def start(*, acting: Acting, shift_id: UUID) -> tuple[str, datetime]:
+    """A session that lasts the shift and an hour more, so that nobody has to sign in at night; the phone's own lock is
+    before it. Returns its token, and until when it lasts.
+
+    Raises NotFound, Conflict (`not_shift_time`) earlier than an hour before it or when it is over.
+    """
+    shift = own_shift(acting, shift_id, act="shift.started")
+    at = now()
+    if not shift.begins - BEFORE <= at < shift.ends:
+        raise Conflict(code="not_shift_time")
+    present, until = acting.session, shift.ends + AFTER
+    assert present is not None, "REST acts in a session"
+    session, token = people.sign_in(
+        user=acting.user, method=present.sign_in, engagement=acting.engagement, level=present.level, until=until
+    )
+    record(Entry("shift.started", acting.actor, object_id=shift.id, record_ids=(session.sid,)))
+    return token, until
+
+
+def own_shift(acting: Acting, shift_id: UUID, *, act: str) -> Shift:
+    """One's own, for the engagement that one is in the team for, and not taken away. Raises NotFound."""
+    mine = memberships(acting).values("programme_id")
+    rows = Shift.objects.filter(id=shift_id, user=acting.user, cancelled_at=None, programme_id__in=mine)
+    shift = rows.first()
+    if shift is None:
+        raise NotFound(refusal=Refusal(act, "not_own", object_id=shift_id))
+    return shift
