@@ -68,4 +68,5 @@ urlpatterns = [
     path("on-call/shifts.ics", shifts.OwnShifts.as_view(), name="own-shifts"),
     path("on-call/shifts/<uuid:shift_id>/confirm", shifts.ShiftConfirm.as_view(), name="shift-confirm"),
     path("on-call/shifts/<uuid:shift_id>/start", shifts.ShiftStart.as_view(), name="shift-start"),
+    path("programmes/<uuid:programme_id>/figures", nights.Figures.as_view(), name="figures"),
 ]

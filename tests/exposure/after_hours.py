@@ -29,6 +29,7 @@ WHY: dict[str, tuple[str, ...]] = {
         "POST alerts/{alert_id}/tasks/{kind}/done",
     ),
     _NIGHT: (
+        "GET programmes/{programme_id}/figures",
         "GET programmes/{programme_id}/nights/{night}",
         "GET programmes/{programme_id}/weekly",
     ),

@@ -10,12 +10,13 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from server.alerts import sharing
-from server.alerts.access import open_programme
+from server.alerts.access import open_programme, open_programme_as_keeper
 from server.alerts.actions import enrolments
+from server.alerts.figures import Figures, figures
 from server.alerts.layout import today
 from server.alerts.models import Admission, Alert, AlertTask, Enrolment, Programme
 from server.alerts.times import Times, ids, times_of
-from server.audit.actions import record_many
+from server.audit.actions import record, record_many
 from server.audit.entry import Entry
 from server.common.clock import now
 from server.people.access import require_staff
@@ -83,6 +84,18 @@ def view_week(*, acting: Acting, programme_id: UUID) -> Told:
     told = _told(acting, programme, ends - WEEK, ends, admissions)
     _record(act, acting, programme, told)
     return told
+
+
+@transaction.atomic
+def view_figures(*, acting: Acting, programme_id: UUID, first: date, last: date) -> Figures:
+    """How fast people answered calls that were raised on these dates. The team; and administrators, who see no small
+    numbers. Raises NotFound."""
+    programme = open_programme_as_keeper(acting, programme_id, act="figures.viewed")
+    record(Entry("figures.viewed", acting.actor, object_id=programme.id))
+    begins, ends = moment(first, "00:00", fold=0), moment(last + timedelta(days=1), "00:00", fold=0)
+    rows = Alert.objects.filter(programme=programme, synthetic=False, raised_at__gte=begins, raised_at__lt=ends)
+    mine = bool(programme.mine)  # type: ignore[attr-defined] # of `open_programme_as_keeper`
+    return figures(times_of(rows).values(), for_team=mine)
 
 
 def _told(

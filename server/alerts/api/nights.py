@@ -1,5 +1,6 @@
 """REST for what happened at night and in a week, for the team."""
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from server.alerts import figures
 from server.alerts.actions import nights
 from server.alerts.api import told
+from server.alerts.api.rosters import Between
 from server.alerts.calendar import is_date
 from server.alerts.models import Admission, Alert, AlertTask
 from server.alerts.times import seconds
@@ -72,6 +75,33 @@ class WeekView(NightView):
     admissions = AdmittedView(many=True)
 
 
+class MeasureView(serializers.Serializer[Any]):
+    """Null: it never happened, or the numbers are too small to be shown."""
+
+    happened = serializers.IntegerField(allow_null=True)
+    median_s = serializers.FloatField(allow_null=True)
+    p90_s = serializers.FloatField(allow_null=True)
+
+
+class GroupView(serializers.Serializer[Any]):
+    """`key` is the hour or the weekday (0 is Monday), null for all."""
+
+    key = serializers.IntegerField(allow_null=True)
+    count = serializers.IntegerField(allow_null=True)
+    page = MeasureView()
+    acceptance = MeasureView()
+    contact = MeasureView()
+
+
+class FiguresView(serializers.Serializer[Any]):
+    vars()["from"] = serializers.DateField()
+    to = serializers.DateField()
+    total = GroupView()
+    by_hour = GroupView(many=True)
+    by_weekday = GroupView(many=True)
+    definitions = serializers.DictField(child=serializers.CharField())
+
+
 class Night(APIView):
     @extend_schema(
         operation_id="night",
@@ -98,6 +128,35 @@ class Weekly(APIView):
         found = nights.view_week(acting=acting(request), programme_id=programme_id)
         admissions = [_admission(one, found) for one in found.admissions]
         return Response(_told(found) | {"admissions": admissions}, headers=told.NOT_KEPT)
+
+
+class Figures(APIView):
+    @extend_schema(
+        operation_id="figures",
+        summary="How fast people answered",
+        description="Median and nine tenths, by hour and weekday in Oslo; `definitions` say in words what each is.",
+        parameters=[Between],
+        responses=FiguresView,
+    )
+    def get(self, request: Request, programme_id: UUID) -> Response:
+        asked = Between(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        first, last = asked.validated_data["from"], asked.validated_data["to"]
+        found = nights.view_figures(acting=acting(request), programme_id=programme_id, first=first, last=last)
+        answer = {
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+            "total": _group(found.total),
+            "by_hour": [_group(one) for one in found.by_hour],
+            "by_weekday": [_group(one) for one in found.by_weekday],
+            "definitions": {name: str(words) for name, words in figures.DEFINITIONS.items()},
+        }
+        return Response(answer, headers=told.NOT_KEPT)
+
+
+def _group(one: figures.Group) -> dict[str, Any]:
+    measures = {name: asdict(measure) for name, measure in one.measures.items()}
+    return {"key": one.key, "count": one.count, **measures}
 
 
 def _told(found: nights.Told) -> dict[str, Any]:

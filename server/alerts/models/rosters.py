@@ -51,7 +51,7 @@ class Override(Row):
 
 
 class Shift(Row):
-    """One person's time on call, expanded from the rules for the next 60 days. The id is derived from programme, person
+    """One person's time on call, expanded from the rules for the next 60 days. The id is derived from rule, person
     and beginning, so that expanding again makes the same row."""
 
     programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="shifts")
