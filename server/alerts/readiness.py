@@ -166,8 +166,10 @@ def _tell(check: ShiftCheck, missing: str, at: datetime) -> bool:
 @transaction.atomic
 def tell_of_gaps(programme: Programme, at: datetime) -> bool:
     """A duty of each leader for each coming gap, once."""
-    told = False
-    for key in gaps(programme, at):
+    told, found = False, gaps(programme, at)
+    if found:  # of two workers that find the same, one waits, and then knows that it is told
+        Programme.objects.select_for_update(no_key=True).get(id=programme.id)
+    for key in found:
         told = bool(telling.owe_leaders(programme, kind=Kind.ROSTER_GAP, object_id=uuid5(programme.id, key))) or told
     return told
 
