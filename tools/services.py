@@ -91,12 +91,13 @@ def redis_url(stack: contextlib.ExitStack, environment: dict[str, str], *, sourc
 
 
 @contextlib.contextmanager
-def own_database(server: str) -> Iterator[str]:
-    """A new, empty database on that server; dropped afterwards, with the `test_` databases Django makes of it."""
+def own_database(server: str, *, template: str = "template0") -> Iterator[str]:
+    """A new database on that server, empty or a copy of `template`, to which nobody is connected; dropped afterwards,
+    with the `test_` databases Django makes of it."""
     name = f"samsnakk_{secrets.token_hex(5)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
-        connection.execute(create.format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:

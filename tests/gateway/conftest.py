@@ -8,7 +8,7 @@ from tests.gateway.servers import Server, Site, site
 
 
 @pytest.fixture(scope="package")
-def the_site() -> Iterator[Site]:
+def the_site(django_db_setup: None) -> Iterator[Site]:
     with site() as found:
         yield found
 

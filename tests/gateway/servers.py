@@ -3,6 +3,7 @@ database and a folder of their own."""
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import plain
+from tests.support import database, plain
 from tools.services import own_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,13 +110,18 @@ class Server:
 
 @contextlib.contextmanager
 def site(**environment: str) -> Iterator[Site]:
-    """A site on the engine that the tests run on."""
+    """A site on the engine that the tests run on, migrated (what `django_db_setup` kept); its first server builds the
+    town."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="samsnakk-site-")))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SAMSNAKK_")}
         kept |= {"MODE": "demo", "VAR_DIR": str(folder / "var"), "HOST": "127.0.0.1", "THROTTLE": "0"}
         kept |= {"LOG_LEVEL": "INFO", "DB_POOL": "4", "DB_THREADS": "4", "HEARTBEAT_S": "1", **environment}
         if url := os.environ.get("DATABASE_URL"):
-            kept["DATABASE_URL"] = stack.enter_context(own_database(url))
+            migrated = own_database(url, template=database.template_name())
+            kept["DATABASE_URL"] = stack.enter_context(migrated)
             kept["REDIS_PREFIX"] = os.environ.get("REDIS_PREFIX", "samsnakk") + "-" + folder.name
+        else:
+            (folder / "var").mkdir()
+            shutil.copy(database.template(), folder / "var" / "samsnakk.sqlite3")
         yield Site(kept, folder)

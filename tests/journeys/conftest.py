@@ -19,6 +19,6 @@ def town_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def served(town_port: int) -> Iterator[Server]:
+def served(django_db_setup: None, town_port: int) -> Iterator[Server]:
     with site() as found, found.server(TOWN_PORT=str(town_port)) as server:
         yield server

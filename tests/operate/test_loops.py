@@ -9,7 +9,7 @@ from tests.gateway.servers import site
 
 
 @pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="SQLite has no pool")
-def test_loops_that_sleep_keep_no_connection_from_a_request() -> None:
+def test_loops_that_sleep_keep_no_connection_from_a_request(django_db_setup: None) -> None:
     """Two connections for requests, one for sockets; every loop has had its turn. Mutation: keep the loops' open."""
     with site(DB_POOL="2", DB_THREADS="1") as installation, installation.server() as server:
         time.sleep(2.5)  # the slowest of the frequent loops ticks every two seconds

@@ -40,12 +40,25 @@ def template() -> Path:
     return Path(settings.ENV.var_dir) / "template.sqlite3"
 
 
+def template_name() -> str:
+    """PostgreSQL's: dropped with the test database whose name it begins with."""
+    return f"{connection.settings_dict['NAME']}_empty"
+
+
 def remember_empty() -> None:
-    """Keep the migrated, empty state; called once, right after the migrations."""
+    """Keep the migrated, empty state, for tests that commit and for servers that tests start; called once, right after
+    the migrations."""
     if connection.vendor == "sqlite":
         live = Path(connection.settings_dict["NAME"])
         assert live.parent == settings.ENV.var_dir, "tests run on a file of their own"
         _copy(live, template())
+        return
+    connection.close()
+    connection.close_pool()  # whoever is copied may have no visitor
+    with connection._nodb_cursor() as cursor:
+        names = connection.ops.quote_name(template_name()), connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute("DROP DATABASE IF EXISTS {}".format(*names))
+        cursor.execute("CREATE DATABASE {} TEMPLATE {}".format(*names))
 
 
 def restore() -> None:
@@ -142,7 +155,7 @@ def close_database_threads() -> None:
 
 
 def drop_strangers() -> None:
-    """Before the test database is dropped: nobody else may hold it."""
+    """Before the test database is dropped: nobody else may hold it, and its copy goes first."""
     close_database_threads()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -150,6 +163,8 @@ def drop_strangers() -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {connection.ops.quote_name(template_name())}")
 
 
 @cache
