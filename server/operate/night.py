@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 from django.conf import settings
 
-from server.operate.story import Device, Frame, Person, StoryFailed, Tell
+from server.operate.players import Device, Frame, Person, StoryFailed, Tell
 from server.operate.town.gateway import GatewaySink
 from server.operate.town.push_service import Message, PushService, Subscription
 

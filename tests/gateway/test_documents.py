@@ -19,7 +19,8 @@ from django.test import Client
 from server.alerts.api.calls import AlertOut
 from server.alerts.models.alerts import State
 from server.gateway import api, frames, hub
-from server.operate.story import AresStory, Device
+from server.operate.players import Device
+from server.operate.story import AresStory
 from server.rooms.models import EventType
 from tests.gateway.servers import Server
 from tests.support import plain

@@ -19,7 +19,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from server.operate.story import Device
+from server.operate.players import Device
 from tests.gateway.driver import SLACK_S
 from tests.gateway.servers import Server, Site
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from uuid import uuid4
 
-from server.operate.story import Person, play
+from server.operate.players import Person
+from server.operate.story import play
 from tests.gateway.driver import SLACK_S
 from tests.gateway.servers import ROOT, Server
 from tests.support.served import once

@@ -15,7 +15,9 @@ ELSEWHERE = {
     "review/words.py",
     "review/meanings.py",
     "people/decide.py",  # what a client may offer
-    "operate/story.py",  # what it waits for
+    "operate/night.py",
+    "operate/players.py",
+    "operate/story.py",  # what they wait for
     "audit/verify.py",  # what others wrote
 }
 """Files whose dotted words are no types that they write."""

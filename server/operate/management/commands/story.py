@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from server.operate import night
-from server.operate.story import StoryFailed, play
+from server.operate.players import StoryFailed
+from server.operate.story import play
 
 
 class Command(BaseCommand):
