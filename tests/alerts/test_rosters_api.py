@@ -248,6 +248,10 @@ class Rosters(NightTestCase):
         assert len(self.person("ida").ok("get", path)["results"]) == 1
         assert self.person("kari").get(path).status_code == 404
         assert self.person("ida").get(f"{self.path}/shifts?from=2027-03-02&to=2027-03-01").status_code == 400
+        for far in ("0001-01-01", "9999-12-31"):
+            assert self.person("ida").get(f"on-call?date={far}").status_code == 400
+            assert self.person("ida").get(f"{self.path}/shifts?from={far}&to={far}").status_code == 400
+            assert self.person("ida").get(f"{self.path}/nights/{far}").status_code == 404
 
     def test_what_is_wrong_in_words(self) -> None:
         """Red when a roster with holes is not said to have any, or the same is said each night."""

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from server.alerts import figures
 from server.alerts.actions import nights
 from server.alerts.api import told
-from server.alerts.api.rosters import Between
+from server.alerts.api.rosters import YEARS, Between
 from server.alerts.calendar import is_date
 from server.alerts.models import Admission, Alert, AlertTask
 from server.alerts.times import seconds
@@ -111,7 +111,7 @@ class Night(APIView):
         responses=NightView,
     )
     def get(self, request: Request, programme_id: UUID, night: str) -> Response:
-        if not is_date(night):
+        if not is_date(night) or int(night[:4]) not in YEARS:
             raise NotFound
         found = nights.view_night(acting=acting(request), programme_id=programme_id, night=date.fromisoformat(night))
         return Response(_told(found), headers=told.NOT_KEPT)

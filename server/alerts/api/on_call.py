@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from server.alerts.actions import on_call
 from server.alerts.api.calls import NumberOut
-from server.alerts.api.rosters import ShiftsView, shift_view
+from server.alerts.api.rosters import NearDateField, ShiftsView, shift_view
 from server.alerts.numbers import numbers_of
 from server.common.sql import rfc3339
 from server.people.actors import acting
@@ -55,7 +55,7 @@ class OnCallNowView(serializers.Serializer[Any]):
 
 
 class OnDate(serializers.Serializer[Any]):
-    date = serializers.DateField(required=False, help_text="In Oslo; today when left out.")
+    date = NearDateField(required=False, help_text="In Oslo; today when left out.")
 
 
 class OnCallNow(APIView):

@@ -1,8 +1,10 @@
 """REST for a programme's roster: rotations, exceptions, shifts, and what is wrong with them."""
 
-from typing import Any
+from datetime import date
+from typing import Any, ClassVar
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -19,6 +21,19 @@ from server.common.sql import rfc3339
 from server.people.actors import acting
 
 LONGEST_DAYS = 370
+YEARS = range(2000, 2200)
+
+
+class NearDateField(serializers.DateField):
+    """A date that some roster may be about: calendars count no further."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"far": _("This lies too far away.")}
+
+    def to_internal_value(self, value: Any) -> date:
+        found = super().to_internal_value(value)
+        if found.year not in YEARS:
+            self.fail("far")
+        return found
 
 
 class RestrictionShape(serializers.Serializer[Any]):
@@ -36,8 +51,8 @@ class RotationIn(serializers.Serializer[Any]):
     people = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=100)
     every = serializers.ChoiceField(choices=["daily", "weekly", "custom"])
     days = serializers.IntegerField(min_value=1, max_value=366, help_text="Length of a turn: 1 of `daily`, 7 `weekly`.")
-    starts_on = serializers.DateField()
-    ends_on = serializers.DateField(allow_null=True, default=None)
+    starts_on = NearDateField()
+    ends_on = NearDateField(allow_null=True, default=None)
     handover = serializers.CharField(max_length=5, help_text="`HH:MM`.")
     outside_office_hours = serializers.BooleanField(default=True)
     restrictions = RestrictionShape(many=True, required=False, default=list)
@@ -56,8 +71,8 @@ class OverrideIn(serializers.Serializer[Any]):
 class Between(serializers.Serializer[Any]):
     """Dates in Oslo, both included."""
 
-    vars()["from"] = serializers.DateField()
-    to = serializers.DateField()
+    vars()["from"] = NearDateField()
+    to = NearDateField()
 
     def validate(self, attrs: Any) -> Any:
         if not 0 <= (attrs["to"] - attrs["from"]).days <= LONGEST_DAYS:
