@@ -6,6 +6,7 @@ name up itself, after we have judged it.
 """
 
 import contextlib
+import functools
 import http.client
 import socket
 import ssl
@@ -62,6 +63,12 @@ class Limit:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's own, which would wait
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates that are trusted takes longer than sending."""
+    return ssl.create_default_context()
+
+
 class _Connection(http.client.HTTPConnection):
     """To one of the given addresses and to no other; TLS is checked against the name."""
 
@@ -72,8 +79,7 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = self._first()
         if self._to.scheme == "https":
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._to.host, do_handshake_on_connect=False)
+            self.sock = _tls().wrap_socket(self.sock, server_hostname=self._to.host, do_handshake_on_connect=False)
             self._limit.watch(self.sock)
             self.sock.do_handshake()
 
