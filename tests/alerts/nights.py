@@ -138,6 +138,17 @@ class Night(RuleBasedStateMachine):
             assert before.responder in (None, whom) or offered
             assert before.responder == whom or button in (None, 0), "an old button does nothing"
 
+    @rule(people=st.lists(names, min_size=2, max_size=3))
+    def several_accept(self, people: list[str]) -> None:
+        """At once, each with the button of the newest page."""
+        for name in people:
+            self.accept(name=name, button=0)
+
+    @rule(name=names, alone=st.booleans())
+    def answered_and_spoken(self, name: str, alone: bool) -> None:
+        self.accept(name=name, button=None)
+        self.in_contact(doer=name, alone=alone)
+
     @rule(doer=doers)
     def calling(self, doer: str) -> None:
         self._by(doer, deeds.calling)

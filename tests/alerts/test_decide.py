@@ -1,11 +1,13 @@
 """The night as it may go, case by case: what the router does next (law 6; M3). Deeds of people are in `test_deeds.py`.
 
-Red when (each tried by hand): a device's receipt puts off the telephone; the telephone waits until a short step is
-over; a step with nobody waits; a step in which all failed, or all declined, waits; the last round is not followed by another;
-a step takes e-mail for a call; a page that failed, or that no device received, does not open the next channel; a call
-that nobody took is not made again, or without end; a further number is called under the id of an earlier call; a
-clock that went back is not noticed; calling does not resume, or in the old generation, or without whoever had it; an
-offer that lapsed is looked at after hours only.
+Red when (each tried by hand, one at a time): a device's receipt puts off the telephone, or the router does not look
+when it should ring; the telephone waits until a short step is over; a step with nobody waits, or one in which all
+failed, or all declined; no round follows the last one, or one in silence; whom only e-mail reaches is waited for; a
+page that failed, or that no device received, does not open the next channel, or the router does not look then; a call
+that nobody took is not made again, or without end; a further number is called under the id of an earlier call; an id
+is without its generation or step; a clock that went back is not noticed, or tasks are put off by it; calling does not
+resume, or in the old generation, or without whoever had it, or waits for them; nobody looks when an offer lapses; a
+reminder comes after ten hours, or twice.
 """
 
 import itertools
@@ -363,6 +365,17 @@ def test_the_clock_jumps_while_a_handover_is_offered(seconds: float) -> None:
     wound.wind(seconds)
     wound.run(600)
     assert (wound.case.state, wound.case.responder) == ("in_contact", NILS.id)
+
+
+def test_the_clock_goes_back_while_a_talk_alone_is_owed() -> None:
+    wound = _accepted()
+    wound.do(deeds.cancel)
+    wound.do(_in_contact)
+    wound.wind(-2 * HOUR)
+    wound.run(1799)
+    assert wound.case.responder == NILS.id
+    wound.run(1)
+    assert (wound.case.state, wound.case.duty) == ("follow_up", "router")
 
 
 # --- whoever has it, and lets the time pass --------------------------------------------------------------

@@ -1,10 +1,11 @@
 """What people may do to a call for help, in each state that it can be in (laws 6 and 7; M3).
 
-Red when (each tried by hand): a second winner takes it; the loser is not told who has it; an old button accepts, or takes
-over what is offered; a second press does not begin anew, or leaves the talk alone owed; a cancel ends it, or stops the
-calling; whoever has it need not call again after a cancel; contact that was not alone ends what was cancelled; the giver's
-deed leaves half an offer behind; it is closed before contact, or with 113 owed, or without the talk alone; it is closed
-twice, offered when closed, or pressed again when closed.
+Red when (each tried by hand, one at a time): a second one accepts; the loser is not told who has it; an old button
+accepts, or takes over what is offered; anybody takes over what is offered to one; the giver loses it by offering; the
+giver's deed leaves half an offer behind; a second press does not begin anew, does not hurry, or leaves the talk alone
+owed; a cancel closes it; whoever has it need not call again after a cancel; contact that was not alone ends what was
+cancelled; it is closed without contact, with 113 owed, or without the talk alone; it is offered, or pressed again, once
+closed; a second attempt puts tasks off; somebody else does what the responder does.
 """
 
 from collections.abc import Callable
