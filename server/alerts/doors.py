@@ -17,6 +17,7 @@ from server.audit.entry import Actor, Entry
 from server.common.errors import NotFound, Refusal
 from server.consent.records import excluded_people
 from server.people.actors import Acting
+from server.people.models import Relation
 from server.people.periods import NOW, current_at
 
 ALERTS = ("programme", "policy", "patient", "responder")
@@ -53,7 +54,7 @@ def open_alert(who: Acting | AlertKey, alert_id: UUID, *, act: str = "alert.view
             return Opened(alert, "patient", who.actor, "self")
         elif in_team(who, alert) and welcome(alert, who.user.id):
             return Opened(alert, "team", who.actor, "alert")
-        elif who.engagement is not None and alert.raised_by_id == who.user.id and welcome(alert, who.user.id):
+        elif raised_it(who, alert) and welcome(alert, who.user.id):
             return Opened(alert, "raiser", who.actor, "relation")
     subject = alert.patient_id if alert is not None else None
     raise NotFound(refusal=Refusal(act, "no_access", subject_id=subject, object_id=alert_id))
@@ -110,6 +111,14 @@ def in_team(acting: Acting, alert: Alert) -> bool:
         return False
     rows = TeamMember.objects.current(acting.at).filter(programme_id=alert.programme_id, user=acting.user)
     return rows.filter(engagement=acting.engagement).exists()
+
+
+def raised_it(acting: Acting, alert: Alert) -> bool:
+    """Whether this person raised it for the patient, and their unit still has to do with the patient."""
+    if acting.engagement is None or alert.raised_by_id != acting.user.id or alert.patient_id is None:
+        return False
+    relations = Relation.objects.current(acting.at).filter(patient_id=alert.patient_id)
+    return relations.filter(unit_id=acting.engagement.unit_id).exists()
 
 
 def may_answer(alert: Alert, user_id: UUID) -> bool:

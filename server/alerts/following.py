@@ -11,6 +11,7 @@ from server.alerts.doors import ALERTS, Opened
 from server.alerts.models import Alert, AlertKey, TeamMember
 from server.consent.records import excluded_people
 from server.people.actors import Acting
+from server.people.models import Relation
 
 
 def open_around(users: Collection[UUID]) -> list[Alert]:
@@ -45,6 +46,8 @@ class Circle:
     """(programme, user, engagement)."""
     excluded: Mapping[UUID, frozenset[UUID]]
     """By patient, whom they have excluded (L3)."""
+    related: frozenset[tuple[UUID, UUID]]
+    """(unit, patient): units that have to do with a patient for whom somebody at work has called."""
 
     def opened(self, who: Acting | AlertKey, alert: Alert) -> Opened | None:
         """The alert as this person may see it, or None."""
@@ -59,19 +62,23 @@ class Circle:
             return None
         if (alert.programme_id, who.user.id, who.engagement.id) in self.teams:
             return Opened(alert, "team", who.actor, "alert")
-        if alert.raised_by_id == who.user.id:
+        if alert.raised_by_id == who.user.id and (who.engagement.unit_id, alert.patient_id) in self.related:
             return Opened(alert, "raiser", who.actor, "relation")
         return None
 
 
 def circle(alerts: Sequence[Alert]) -> Circle:
-    """A statement for the teams, and two for each patient: few call at once."""
+    """A statement for the teams, one for relations where staff have called, and two for each patient: few call at
+    once."""
     members = TeamMember.objects.current().filter(programme_id__in={one.programme_id for one in alerts})
     teams = frozenset(members.values_list("programme_id", "user_id", "engagement_id"))
     patients = [one.patient for one in alerts if one.patient is not None]
+    by_staff = [one.patient_id for one in alerts if one.raised_from == "staff" and one.patient_id is not None]
+    relations = Relation.objects.current().filter(patient_id__in=by_staff).values_list("unit_id", "patient_id")
     users = {user for _, user, _ in teams} | {one.raised_by_id for one in alerts} | {one.user_id for one in patients}
     return Circle(
         users=frozenset(one for one in users if one is not None),
         teams=teams,
         excluded={one.id: excluded_people(one.id) for one in patients},
+        related=frozenset(relations) if by_staff else frozenset(),
     )

@@ -6,17 +6,19 @@ process, without a leader: rows are locked one at a time, and one that another r
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from server.alerts import doors, store
 from server.alerts.decide import decide, resumed
-from server.alerts.models import Alert, RouterBeat
+from server.alerts.models import Alert, RouterBeat, TeamMember
 from server.common.clock import now
+from server.consent.models import Consent, Form
+from server.people.periods import current_at
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +28,7 @@ NAME = "router"
 WAKE = threading.Event()
 """Set after a commit that made an alert due: the loop of this process looks at once."""
 CLOCK_BACK = timedelta(seconds=2)
+AGAIN = timedelta(seconds=5)
 
 
 def tick() -> int:
@@ -42,8 +45,8 @@ def tick() -> int:
     due = Q(due_at__lte=at) | Q(step_at__gt=ahead, duty="router")
     due |= Q(accepted_at__gt=ahead) | Q(calling_at__gt=ahead) | Q(offered_at__gt=ahead)
     ids = Alert.objects.exclude(state="closed").filter(due).order_by("due_at", "id").values_list("id", flat=True)
-    done = sum(_attempt(one, replace_responder) for one in _left_alone())
-    return done + sum(_attempt(one, look) for one in list(ids[:BATCH]))
+    done = sum(_attempt(one, look) for one in list(ids[:BATCH]))
+    return done + sum(_attempt(one, replace_responder) for one in _left_alone(at))
 
 
 def replace_responder(alert_id: UUID) -> bool:
@@ -57,10 +60,16 @@ def replace_responder(alert_id: UUID) -> bool:
         return True
 
 
-def _left_alone() -> list[UUID]:
-    """Alerts whose responder may not answer them any longer; few have a responder at any time."""
-    held = Alert.objects.filter(duty="responder").order_by("id")
-    return [one.id for one in held if one.responder_id and not doors.may_answer(one, one.responder_id)]
+def _left_alone(at: datetime) -> list[UUID]:
+    """Alerts whose responder may not answer them any longer. One statement finds those who have left; patients who have
+    excluded anybody are few, and each is asked about."""
+    there = TeamMember.objects.current(at).filter(current_at(at, "engagement__"), programme_id=OuterRef("programme_id"))
+    excluding = Consent.objects.filter(patient_id=OuterRef("patient_id"), form=Form.EXCLUSIONS)
+    held = Alert.objects.filter(duty="responder").annotate(
+        there=Exists(there.filter(user_id=OuterRef("responder_id"), user__is_active=True)), excluding=Exists(excluding)
+    )
+    perhaps = held.filter(Q(there=False) | Q(excluding=True)).order_by("id")[:BATCH]
+    return [one.id for one in perhaps if one.responder_id and not doors.may_answer(one, one.responder_id)]
 
 
 def look(alert_id: UUID) -> bool:
@@ -104,4 +113,6 @@ def _attempt(alert_id: UUID, verb: Callable[[UUID], bool]) -> bool:
         return False  # somebody else was faster; it is looked at again while it is due
     except Exception:
         log.exception("alert_not_routed", alert=str(alert_id))
+        # It must not stand before the others for ever; it is looked at again soon.
+        Alert.objects.filter(id=alert_id, due_at__isnull=False).update(due_at=now() + AGAIN)
         return False

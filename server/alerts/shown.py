@@ -27,6 +27,9 @@ from server.people.sealed import open_name, open_person
 from server.vault import actions as vault
 from server.vault.errors import Unreadable
 
+PATIENTS_WORDS = ("raised", "pressed_again")
+"""Events that hold what the patient wrote, or staff for the patient."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -152,7 +155,7 @@ def _plan(acting: Acting, patient_id: UUID) -> plans.Shown | None:
 
 def raised_with(alert: Alert) -> list[str]:
     """What was written with the call, and with further presses; oldest first."""
-    rows = AlertEvent.objects.filter(alert=alert, type__in=("raised", "pressed_again"), text_sealed__isnull=False)
+    rows = AlertEvent.objects.filter(alert=alert, type__in=PATIENTS_WORDS, text_sealed__isnull=False)
     return [text_of(one) for one in rows.order_by("n")]
 
 
@@ -169,10 +172,11 @@ def text_of(event: AlertEvent) -> str:
 @transaction.atomic
 def timeline(acting: Acting, opened: Opened, after: int, limit: int) -> list[dict[str, Any]]:
     """Everything that has happened, in order, from number `after` on: every page, receipt, decision and error. For the
-    team; a look, recorded."""
+    team; a look, recorded. What the patient wrote is for who has, or has had, the call."""
     alert = opened.alert
     rows = list(AlertEvent.objects.filter(alert=alert, n__gt=after).order_by("n")[:limit])
     names = _names([one.contact for one in rows] + [one.actor_id for one in rows])
+    had_it = alert.responder_id == acting.user.id or _had_it(alert, acting.user.id)
     seqs = {"from": rows[0].n, "to": rows[-1].n} if rows else {"from": after, "to": after}
     record(
         Entry(
@@ -196,10 +200,15 @@ def timeline(acting: Acting, opened: Opened, after: int, limit: int) -> list[dic
             "page": str(one.page) if one.page else None,
             "contact": _person(one.contact, names, "") if one.contact else None,
             "actor": _person(one.actor_id, names, "") if one.actor_id else None,
-            "text": text_of(one) or None,
+            "text": text_of(one) or None if had_it or one.type not in PATIENTS_WORDS else None,
         }
         for one in rows
     ]
+
+
+def _had_it(alert: Alert, user_id: UUID) -> bool:
+    taken = AlertEvent.objects.filter(alert=alert, type__in=("accepted", "handed_over"), contact=user_id)
+    return taken.exists()
 
 
 def _names(ids: Sequence[UUID | None]) -> dict[UUID, str]:

@@ -52,24 +52,23 @@ def lines(events: Iterable[Happened], responder: UUID | None, generation: int, n
     """
     happened = sorted(events, key=lambda one: one.at)
     found: list[Line] = []
-    waiting_since: datetime | None = None
+    raised_at, lost_at = None, None
     for one in happened:
         match one.type:
             case "raised":
                 found.append(Line("registered", one.at))
-                waiting_since = one.at
+                raised_at = one.at
             case "page_received" if one.generation == generation and responder is None:
                 found.append(Line("device_received", one.at))
             case "accepted" | "handed_over" if one.who is not None:
                 found = _without_promises(found)
                 found.append(Line("answered", one.at, one.who))
-                waiting_since = None
             case "calling" | "in_contact" | "not_reached":
                 found.append(Line(one.type, one.at, responder or one.who))
             case "resumed":
                 found = _without_promises(found)
                 found.append(Line("calling_others", one.at))
-                waiting_since = one.at
+                lost_at = one.at
             case "cancelled":
                 found.append(Line("cancelled", one.at))
             case "duty_phone_answered":
@@ -77,10 +76,10 @@ def lines(events: Iterable[Happened], responder: UUID | None, generation: int, n
             case "closed":
                 found.append(Line("closed", one.at))
     over = bool(found) and found[-1].code == "closed"
-    if responder is None and waiting_since is not None and not over:
-        since = waiting_since + timedelta(seconds=NOBODY_YET_S)
+    if responder is None and raised_at is not None and not over:
+        since = raised_at + timedelta(seconds=NOBODY_YET_S)
         if since <= now:
-            found.append(Line("nobody_yet", since))
+            found.append(Line("nobody_yet", since) if lost_at is None else Line("nobody_now", max(since, lost_at)))
     return found
 
 

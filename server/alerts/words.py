@@ -24,6 +24,9 @@ WORDS: Mapping[str, Any] = {
     "nobody_yet": _(
         "Nobody has answered yet. We go on trying. Ring the out-of-hours doctor at 116 117; in danger of life 113."
     ),
+    "nobody_now": _(
+        "Nobody has it now. We go on trying. Ring the out-of-hours doctor at 116 117; in danger of life 113."
+    ),
     "closed": _("This is over. Press again if you need help."),
 }
 GUIDANCE: tuple[Any, ...] = (

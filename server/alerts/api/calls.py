@@ -5,6 +5,7 @@ from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -16,7 +17,6 @@ from server.alerts.authentication import AlertKeyAuthentication
 from server.alerts.models import Alert, AlertKey
 from server.alerts.models.alerts import State
 from server.alerts.numbers import numbers_of
-from server.common import problems
 from server.common.clock import now
 from server.common.idempotency import idempotent
 from server.people.actors import Acting, acting
@@ -25,11 +25,12 @@ from server.people.authentication import SessionTokenAuthentication
 STATES = State.choices
 NO_STORE = {"Cache-Control": "no-store"}
 PAGE = 100
+LONGEST_NOTE = 1000
 
 
 class PressIn(serializers.Serializer[Any]):
     patient = serializers.UUIDField(required=False, allow_null=True, help_text="Staff: for whom. Left out by patients.")
-    note = serializers.CharField(required=False, allow_blank=True, max_length=1000, trim_whitespace=True)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST_NOTE, help_text="Longer is cut.")
 
 
 class NumberOut(serializers.Serializer[Any]):
@@ -174,10 +175,10 @@ class AlertView(APIView):
     throttle_classes: tuple[type[BaseThrottle], ...] = ()
 
     def handle_exception(self, exc: Exception) -> Response:
-        problem = problems.to_problem(exc)
-        if problem is not None:
-            problem.extra.setdefault("numbers", numbers_of(None))
-        return super().handle_exception(problem or exc)
+        answer = super().handle_exception(exc)
+        if isinstance(answer.data, dict):
+            answer.data.setdefault("numbers", numbers_of(None))
+        return answer
 
     def recheck(self, request: Request, alert_id: UUID, **_: Any) -> dict[str, Any]:
         """A retry is told how it stands now, to whoever may still see it (law 3)."""
@@ -195,6 +196,26 @@ class OwnAlertView(AlertView):
     """Open to the alert key too."""
 
     authentication_classes = (AlertKeyAuthentication, SessionTokenAuthentication)
+
+
+def heard(request: Request) -> tuple[UUID | None, str]:
+    """For whom, and what was written. A call for help is not refused for its form: what cannot be read is left out, and
+    what is too long is cut. Whom staff call for must be readable: Invalid."""
+    try:
+        body = request.data
+    except (ParseError, UnsupportedMediaType):
+        body = {}
+    said = body if isinstance(body, dict) else {}
+    note = said.get("note")
+    if said.get("patient") is None:
+        return None, _fitting(note)
+    asked = PressIn(data={"patient": said["patient"]})
+    asked.is_valid(raise_exception=True)
+    return asked.validated_data["patient"], _fitting(note)
+
+
+def _fitting(note: object) -> str:
+    return note.strip()[:LONGEST_NOTE] if isinstance(note, str) else ""
 
 
 def who(request: Request) -> Acting | AlertKey:
@@ -226,11 +247,9 @@ class AlertDetail(OwnAlertView):
         examples=[OpenApiExample("With words", value={"note": "Orker ikke mer"}, request_only=True)],
     )
     def put(self, request: Request, alert_id: UUID) -> Response:
-        asked = PressIn(data=request.data)
-        asked.is_valid(raise_exception=True)
-        said = asked.validated_data
-        presser = actions.presser_of(who(request), said.get("patient"))
-        pressed = actions.press(presser=presser, alert_id=alert_id, note=said.get("note", ""))
+        patient, note = heard(request)
+        presser = actions.presser_of(who(request), patient)
+        pressed = actions.press(presser=presser, alert_id=alert_id, note=note)
         router.soon(pressed.alert.id)
         return self.answer(request, pressed.alert, 201 if pressed.created else 200)
 

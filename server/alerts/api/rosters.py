@@ -127,7 +127,7 @@ class ShiftsView(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-class FindingView(serializers.Serializer[Any]):
+class RosterFindingView(serializers.Serializer[Any]):
     """`kind`: `gap`, `double`, `short_rest`, `unreachable`, `out_of_reach`; `text` says it in words."""
 
     kind = serializers.CharField()
@@ -141,7 +141,7 @@ class FindingView(serializers.Serializer[Any]):
 class QualityView(serializers.Serializer[Any]):
     begins = serializers.DateTimeField()
     ends = serializers.DateTimeField()
-    findings = FindingView(many=True)
+    findings = RosterFindingView(many=True)
 
 
 class ReportView(serializers.Serializer[Any]):

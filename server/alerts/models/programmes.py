@@ -16,7 +16,7 @@ e164 = RegexValidator(r"^\+[1-9][0-9]{4,14}\Z")
 
 class Programme(Row):
     """An after-hours service of one unit. It takes no call before it is open, and does not open while anything that a
-    call needs is missing (`decide.missing`)."""
+    call needs is missing (`rules.missing`)."""
 
     code = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=200)
