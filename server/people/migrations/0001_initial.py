@@ -135,6 +135,30 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("effect_done_at", None)),
+                        fields=["valid_to", "ended_at"],
+                        name="engagement_effect_due",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="engagement_period_order",
+                        violation_error_message="A period ends after it begins.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="engagement_ended_after_begun",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Officer",
@@ -163,6 +187,23 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="officer_period_order",
+                        violation_error_message="A period ends after it begins.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="officer_ended_after_begun",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Patient",
@@ -252,6 +293,30 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(condition=models.Q(("ended_at", None)), fields=["expiry"], name="session_expiry_due")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("engagement", None), ("officer", None), _connector="OR"),
+                        name="session_acts_for_one",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("end_reason", ""), ("ended_at", None)),
+                            models.Q(
+                                models.Q(("ended_at", None), _negated=True), models.Q(("end_reason", ""), _negated=True)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="session_ended_for_a_reason",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("expiry__gt", models.F("created"))), name="session_expiry_order"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Unit",
@@ -345,6 +410,28 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="relation_period_order",
+                        violation_error_message="A period ends after it begins.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="relation_ended_after_begun",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)),
+                        fields=("unit", "patient", "kind"),
+                        name="relation_one_open",
+                    ),
+                ],
+            },
         ),
         migrations.AddField(
             model_name="engagement",
@@ -411,92 +498,5 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(fields=("agreement", "controller"), name="agreement_party_once")
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="officer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"),
-                name="officer_period_order",
-                violation_error_message="A period ends after it begins.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="officer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"),
-                name="officer_ended_after_begun",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="session",
-            index=models.Index(condition=models.Q(("ended_at", None)), fields=["expiry"], name="session_expiry_due"),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("engagement", None), ("officer", None), _connector="OR"),
-                name="session_acts_for_one",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("end_reason", ""), ("ended_at", None)),
-                    models.Q(models.Q(("ended_at", None), _negated=True), models.Q(("end_reason", ""), _negated=True)),
-                    _connector="OR",
-                ),
-                name="session_ended_for_a_reason",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("expiry__gt", models.F("created"))), name="session_expiry_order"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="relation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"),
-                name="relation_period_order",
-                violation_error_message="A period ends after it begins.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="relation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"),
-                name="relation_ended_after_begun",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="relation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at", None)), fields=("unit", "patient", "kind"), name="relation_one_open"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="engagement",
-            index=models.Index(
-                condition=models.Q(("effect_done_at", None)),
-                fields=["valid_to", "ended_at"],
-                name="engagement_effect_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="engagement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"),
-                name="engagement_period_order",
-                violation_error_message="A period ends after it begins.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="engagement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"),
-                name="engagement_ended_after_begun",
-            ),
         ),
     ]

@@ -101,6 +101,74 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["controller", "due_at", "id"], name="finding_due"),
+                    models.Index(fields=["controller", "state", "due_at", "id"], name="finding_in_state"),
+                    models.Index(fields=["controller", "case", "last_at"], name="finding_case"),
+                    models.Index(
+                        condition=models.Q(("closed_at", None), ("duty_id__isnull", False)),
+                        fields=["duty_id"],
+                        name="finding_duty",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("controller", "key"), name="finding_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "look_without_act",
+                                    "many_patients",
+                                    "same_surname",
+                                    "colleague",
+                                    "self_granted",
+                                    "emergency",
+                                    "withdrawal",
+                                    "denied",
+                                    "dormant",
+                                ],
+                            )
+                        ),
+                        name="finding_kind",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("closed_at", None), ("conclusion", ""), ("state", "open")),
+                            models.Q(
+                                ("closed_at", None),
+                                ("conclusion", "explained"),
+                                ("owner__isnull", False),
+                                ("state", "explained"),
+                            ),
+                            models.Q(
+                                ("closed_at", None),
+                                ("conclusion", "confirmed"),
+                                ("owner__isnull", False),
+                                ("state", "confirmed"),
+                            ),
+                            models.Q(
+                                ("closed_at__isnull", False),
+                                ("conclusion__in", ["explained", "confirmed"]),
+                                ("owner__isnull", False),
+                                ("state", "closed"),
+                            ),
+                            models.Q(
+                                ("closed_at__isnull", False),
+                                ("conclusion", "duty"),
+                                ("duty_id__isnull", False),
+                                ("state", "closed"),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="finding_state",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("last_at__gte", models.F("first_at"))), name="finding_period"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="FindingNote",
@@ -128,110 +196,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="finding",
-            index=models.Index(fields=["controller", "due_at", "id"], name="finding_due"),
-        ),
-        migrations.AddIndex(
-            model_name="finding",
-            index=models.Index(fields=["controller", "state", "due_at", "id"], name="finding_in_state"),
-        ),
-        migrations.AddIndex(
-            model_name="finding",
-            index=models.Index(fields=["controller", "case", "last_at"], name="finding_case"),
-        ),
-        migrations.AddIndex(
-            model_name="finding",
-            index=models.Index(
-                condition=models.Q(("closed_at", None), ("duty_id__isnull", False)),
-                fields=["duty_id"],
-                name="finding_duty",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="finding",
-            constraint=models.UniqueConstraint(fields=("controller", "key"), name="finding_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="finding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "kind__in",
-                        [
-                            "look_without_act",
-                            "many_patients",
-                            "same_surname",
-                            "colleague",
-                            "self_granted",
-                            "emergency",
-                            "withdrawal",
-                            "denied",
-                            "dormant",
-                        ],
-                    )
-                ),
-                name="finding_kind",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="finding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("closed_at", None), ("conclusion", ""), ("state", "open")),
-                    models.Q(
-                        ("closed_at", None),
-                        ("conclusion", "explained"),
-                        ("owner__isnull", False),
-                        ("state", "explained"),
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("from_state", models.F("to_state")), _negated=True),
+                            ("text_sealed__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="finding_note_says",
                     ),
-                    models.Q(
-                        ("closed_at", None),
-                        ("conclusion", "confirmed"),
-                        ("owner__isnull", False),
-                        ("state", "confirmed"),
+                    models.CheckConstraint(
+                        condition=models.Q(("by__isnull", False), ("text_sealed", None), _connector="OR"),
+                        name="finding_note_by",
                     ),
-                    models.Q(
-                        ("closed_at__isnull", False),
-                        ("conclusion__in", ["explained", "confirmed"]),
-                        ("owner__isnull", False),
-                        ("state", "closed"),
-                    ),
-                    models.Q(
-                        ("closed_at__isnull", False),
-                        ("conclusion", "duty"),
-                        ("duty_id__isnull", False),
-                        ("state", "closed"),
-                    ),
-                    _connector="OR",
-                ),
-                name="finding_state",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="finding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("last_at__gte", models.F("first_at"))), name="finding_period"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="findingnote",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("from_state", models.F("to_state")), _negated=True),
-                    ("text_sealed__isnull", False),
-                    _connector="OR",
-                ),
-                name="finding_note_says",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="findingnote",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("by__isnull", False), ("text_sealed", None), _connector="OR"),
-                name="finding_note_by",
-            ),
+                ],
+            },
         ),
         append_only("review_findingnote", unique=[["id"]]),
     ]

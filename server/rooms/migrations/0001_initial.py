@@ -50,6 +50,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("patient", "purpose"), name="room_patient_purpose")],
+            },
         ),
         migrations.CreateModel(
             name="Member",
@@ -106,6 +109,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [models.Index(fields=["user", "state"], name="member_rooms_of_user")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("room", "user"), name="member_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("read__lte", models.F("delivered"))), name="member_read_was_delivered"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="RoomEvent",
@@ -156,6 +168,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("room", "seq"), name="event_room_seq"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("txn_id__isnull", False)),
+                        fields=("room", "sender", "txn_id"),
+                        name="event_room_sender_txn",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Span",
@@ -175,48 +197,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="room",
-            constraint=models.UniqueConstraint(fields=("patient", "purpose"), name="room_patient_purpose"),
-        ),
-        migrations.AddIndex(
-            model_name="member",
-            index=models.Index(fields=["user", "state"], name="member_rooms_of_user"),
-        ),
-        migrations.AddConstraint(
-            model_name="member",
-            constraint=models.UniqueConstraint(fields=("room", "user"), name="member_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="member",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("read__lte", models.F("delivered"))), name="member_read_was_delivered"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="roomevent",
-            constraint=models.UniqueConstraint(fields=("room", "seq"), name="event_room_seq"),
-        ),
-        migrations.AddConstraint(
-            model_name="roomevent",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("txn_id__isnull", False)),
-                fields=("room", "sender", "txn_id"),
-                name="event_room_sender_txn",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="span",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("until", None)), fields=("member",), name="span_one_open"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="span",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("until", None), ("until__gte", models.F("first")), _connector="OR"),
-                name="span_order",
-            ),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("until", None)), fields=("member",), name="span_one_open"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("until", None), ("until__gte", models.F("first")), _connector="OR"),
+                        name="span_order",
+                    ),
+                ],
+            },
         ),
     ]
