@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 SLOWEST_RETRY_S = 30.0
 END_SEEN_S = 0.25
-SOON_S = 2.0
+SOON_S = 1.0
 """What calls for help wait for is tried again as soon as that: after an outage nobody waits for half a minute."""
 
 

@@ -90,13 +90,15 @@ class Child:
 
 
 class Nursery:
-    """`tests.faults.doomed`, and what it has started."""
+    """`tests.faults.doomed`, or another module that forks as it does, and what it has started."""
 
-    def __init__(self, shared: dict[str, str], folder: Path, reaper: Reaper) -> None:
+    def __init__(
+        self, shared: dict[str, str], folder: Path, reaper: Reaper, module: str = "tests.faults.doomed"
+    ) -> None:
         self.folder, self._numbers, self._lock = folder, itertools.count(), threading.Lock()
         self.born: list[Child] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.doomed"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env=shared,
             stdin=subprocess.PIPE,
