@@ -24,6 +24,8 @@ class Readiness:
     day_contacts: int
     policies: int
     today: date
+    voice: bool = True
+    """Whether this installation can ring a telephone: the final target has no other."""
 
 
 def missing(has: Readiness) -> list[str]:
@@ -42,6 +44,7 @@ def missing(has: Readiness) -> list[str]:
         "no_final_answered_by": not has.final_answered_by,
         "no_final_agreement": not agreed,
         "no_policy": not has.policies,
+        "no_voice": not has.voice,
     }
     return [code for code, lacks in lacking.items() if lacks]
 

@@ -178,6 +178,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "AlertOutcomeEnum": "server.alerts.deeds.OUTCOMES",
         "AlertStateEnum": "server.alerts.models.alerts.State",
+        "EventOutcomeEnum": "server.review.api.events.OUTCOMES",
         "ConsentStateEnum": "server.consent.models.State",
         "ConsentMethodEnum": "server.consent.api.shapes.METHODS",
         "EvidenceMethodEnum": "server.consent.api.shapes.EVIDENCE",

@@ -41,6 +41,7 @@ THREE = {"admissions": 3, "months": 12}
         ({"leaders": 0}, "no_leader"),
         ({"day_contacts": 0}, "no_day_contact"),
         ({"policies": 0}, "no_policy"),
+        ({"voice": False}, "no_voice"),
     ],
 )
 def test_what_it_lacks(without: Any, code: str) -> None:

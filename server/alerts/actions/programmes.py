@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,7 @@ from server.audit.actions import record, record_many
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
 from server.common.errors import Conflict, Forbidden, Invalid, Refusal
+from server.notify.channels import configured
 from server.people.actors import Acting
 from server.people.hours import OSLO
 from server.people.models import Unit
@@ -168,6 +170,7 @@ def readiness(programme: Programme) -> rules.Readiness:
         day_contacts=sum(day for _, day in held),
         policies=Policy.objects.filter(programme=programme).count(),
         today=at.astimezone(OSLO).date(),
+        voice=settings.DEMO or "voice" in configured(),
     )
 
 
