@@ -11,10 +11,10 @@ PY := .venv/bin/python
 PROOFS := $(addprefix tests/,prove consent exposure faults gateway logs operate test_settings.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
-.PHONY: help run test prove bench story lint format lock clean venv-run venv-dev
+.PHONY: help run test prove bench bench-alerts story lint format lock clean venv-run venv-dev
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: venv-run ## Serve the demo town (MODE, HOST, PORT, VAR_DIR, DATABASE_URL, REDIS_URL)
 	@exec $(PY) manage.py serve
@@ -27,6 +27,9 @@ prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pyte
 
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark
 	@exec $(PY) -m bench $(ARGS)
+
+bench-alerts: venv-dev ## Calls for help: how soon a phone has it, and what it costs; ARGS as for bench
+	@exec $(PY) -m bench alerts $(ARGS)
 
 story: venv-run ## Play Are's story and Trine's night against the server that runs at HOST and PORT
 	@exec $(PY) manage.py story $(ARGS)

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import redis
 
-from bench import measures, report, rows
+from bench import alerts, measures, report, rows
 from bench.measures import Plan
 from bench.sealing import sealing
 from bench.stack import ROOT, Driver, Fault, Stack, stack
@@ -31,6 +31,7 @@ def say(text: str) -> None:
 
 def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.epilog = "`python -m bench alerts` measures calls for help: see its --help."
     parser.add_argument("--only", default="A,B,C,D,E,F", help="which of A,B,C,D,E,F (default all)")
     parser.add_argument("--rate", default="20,100,300,500,800", help="A: messages per second, separated by commas")
     parser.add_argument(
@@ -156,6 +157,8 @@ def about(plan: Plan) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["alerts"]:
+        return alerts.main(arguments[1:], say)
     plan, out = plan_of(arguments)
     try:
         found = run(plan)
