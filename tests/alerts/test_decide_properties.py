@@ -1,6 +1,12 @@
 """`nights.Night`, as often as there is time for in each run; `prove_decide.py` plays far more of them.
 
-Red when (each tried by hand):
+Red when (each tried by hand, one at a time): a device's receipt puts off the telephone, or the router does not look
+when it should ring, or a short step is over before; a step with nobody waits; rounds of everybody end, or are silent;
+a clock that went back is not noticed, or puts tasks off; calling does not resume, or in the old generation; a
+reminder comes after ten hours; nobody looks when an offer lapses; an id is without its generation or step; a second
+one accepts, or is told that they have it themselves; an old button accepts; anybody takes over what is offered to
+one; the giver loses it by offering; half an offer stays behind; a cancel closes it; somebody else does what the
+responder does.
 """
 
 import hypothesis

@@ -9,5 +9,5 @@ from tests.alerts.nights import Night
 pytestmark = pytest.mark.prove
 TestManyNights = Night.TestCase
 TestManyNights.settings = hypothesis.settings(
-    max_examples=2000, stateful_step_count=60, derandomize=False, print_blob=True, report_multiple_bugs=False
+    max_examples=1500, stateful_step_count=60, derandomize=False, print_blob=True, report_multiple_bugs=False
 )
