@@ -90,7 +90,7 @@ def ask(shift: Shift, at: datetime) -> bool:
                         channel=way.channel,
                         address_id=way.address_id,
                         language=speaks.get(shift.user_id, "nb"),
-                        urgent=True,
+                        urgent=False,
                         ttl_s=TEST_TTL_S,
                         topic=f"test-{shift.id.hex[-12:]}",
                     )

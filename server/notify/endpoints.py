@@ -5,17 +5,14 @@ import base64
 import binascii
 import ipaddress
 import re
-import socket
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
+from server.notify.names import PUSHING, VETTING, Found, Names
 from server.notify.sealed import Place
 
 LONGEST = 2000
@@ -23,11 +20,8 @@ LOOK_UP_S = 3.0
 _HOST = re.compile(r"(?![-.])[a-z0-9_.-]{1,253}\Z")
 """No IPv6 literals: no push service is named so, and our signature cannot name them (`aud`)."""
 _PATH = re.compile(r"[!-~]*\Z")
-_NAMES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="names")
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses as an IPv6-only network sees them (RFC 6052)."""
-
-SocketAddress = tuple[Any, ...]
 
 
 class Forbidden(Exception):
@@ -96,17 +90,13 @@ def is_public(address: str) -> bool:
     )
 
 
-def addresses_of(endpoint: Endpoint, limit_s: float = LOOK_UP_S) -> list[tuple[int, SocketAddress]]:
+def addresses_of(endpoint: Endpoint, limit_s: float = LOOK_UP_S, names: Names = PUSHING) -> Found:
     """Family and socket address of each address of the host, looked up now. One that is not public spoils them all.
 
     Raises Forbidden; TimeoutError and OSError when the name is not answered for.
     """
-    asked = _NAMES.submit(socket.getaddrinfo, endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     try:
-        found = [(int(family), address) for family, _, _, _, address in asked.result(limit_s)]
-    except TooSlow:
-        asked.cancel()
-        raise TimeoutError from None
+        found = names.look_up(endpoint.host, endpoint.port, limit_s)
     except UnicodeError:
         raise Forbidden("endpoint") from None
     if not endpoint.allowed and not all(is_public(str(address[0])) for _, address in found):
@@ -129,7 +119,7 @@ def vetted(subscription: object) -> Place:
         raise Forbidden("keys")
     endpoint = parse(url, settings.ENV.push_hosts_allowed)
     try:
-        addresses_of(endpoint)
+        addresses_of(endpoint, LOOK_UP_S, VETTING)
     except OSError:  # TimeoutError too
         raise Forbidden("unknown_host") from None
     return Place(endpoint=url, p256dh=str(p256dh), auth=str(auth))

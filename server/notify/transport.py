@@ -15,7 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from server.notify.endpoints import Endpoint, SocketAddress, addresses_of
+from server.notify.endpoints import Endpoint, addresses_of
+from server.notify.names import PUSHING, Names, SocketAddress
 
 
 class Fault(Exception):
@@ -99,11 +100,11 @@ class _Connection(http.client.HTTPConnection):
         raise failure
 
 
-def post(to: Endpoint, *, headers: Mapping[str, str], body: bytes, limit_s: float) -> Answer:
+def post(to: Endpoint, *, headers: Mapping[str, str], body: bytes, limit_s: float, names: Names = PUSHING) -> Answer:
     """Send it and return the status. Raises Fault, and Forbidden for an address that we do not connect to."""
     with Limit(limit_s) as limit:
         try:
-            addresses = addresses_of(to, limit_s / 3)
+            addresses = addresses_of(to, limit_s / 3, names)
         except OSError as error:  # TimeoutError too
             raise Fault(_named(error, connected=False, over=limit.over)) from None
         connection, connected = _Connection(to, addresses, limit), False

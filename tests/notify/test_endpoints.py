@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import threading
 from typing import Any
 from unittest import mock
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.notify import endpoints
-from server.notify.endpoints import Forbidden, is_public, parse, vetted
+from server.notify.endpoints import Forbidden, addresses_of, is_public, parse, vetted
+from server.notify.names import GATEWAY, PUSHING
 from tests.support.push_service import Subscription
 
 KEYS = Subscription("https://push.example.com/x")["keys"]
@@ -113,10 +115,22 @@ def test_a_name_that_nobody_knows() -> None:
 
 
 def test_a_resolver_that_hangs() -> None:
-    with mock.patch.object(endpoints, "LOOK_UP_S", 0.05), mock.patch.object(endpoints._NAMES, "submit") as submit:
-        submit.return_value.result.side_effect = endpoints.TooSlow
-        with pytest.raises(Forbidden, match="unknown_host"):
-            vetted({"endpoint": "https://slow.example/x", "keys": KEYS})
+    """Red when what strangers register holds up what is being sent, or each other."""
+    answered = threading.Event()
+
+    def slow(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if host.endswith("slow.example"):
+            answered.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", 443))]
+
+    with mock.patch.object(endpoints, "LOOK_UP_S", 0.05), mock.patch.object(socket, "getaddrinfo", slow):
+        for number in range(20):
+            with pytest.raises(Forbidden, match="unknown_host"):
+                vetted({"endpoint": f"https://{number}.slow.example/x", "keys": KEYS})
+        assert sum(one.name == "name" for one in threading.enumerate()) <= 4, "and no more threads than a few"
+        for names in (PUSHING, GATEWAY):
+            assert addresses_of(parse("https://push.example/x"), 1.0, names)
+        answered.set()
 
 
 JSON = st.recursive(

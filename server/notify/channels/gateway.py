@@ -9,6 +9,7 @@ from server.notify import transport, words
 from server.notify.decide import retry_after
 from server.notify.endpoints import Endpoint, Forbidden, parse
 from server.notify.jobs import Job, Outcome
+from server.notify.names import GATEWAY
 from server.notify.signing import SIGNATURE, TIMESTAMP, sign
 
 CALLBACK = "/api/v1/notify/callback"
@@ -27,7 +28,9 @@ def send(job: Job) -> Outcome:
         SIGNATURE: sign(env.gateway_secret, timestamp, body),
     }
     try:
-        answer = transport.post(where(env.gateway_url), headers=headers, body=body, limit_s=env.send_limit_s)
+        answer = transport.post(
+            where(env.gateway_url), headers=headers, body=body, limit_s=env.send_limit_s, names=GATEWAY
+        )
     except Forbidden:
         return Outcome("not_configured")
     except transport.Fault as fault:
