@@ -117,6 +117,14 @@ def accept(case: Case, who: UUID, generation: int | None, now: datetime) -> Deci
     )
 
 
+def accept_page(case: Case, who: UUID, generation: int, now: datetime) -> Decision:
+    """As `accept`, from a notification or in a call. What is offered meanwhile is taken over in the app, where it can
+    be seen what it is."""
+    if case.state == "handover_offered" and case.responder != who:
+        raise Unfit("old_page")
+    return accept(case, who, generation, now)
+
+
 def calling(case: Case, who: UUID, now: datetime) -> Decision:
     """«I am calling now.»"""
     _responsible(case, who)

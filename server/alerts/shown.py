@@ -153,10 +153,23 @@ def _plan(acting: Acting, patient_id: UUID) -> plans.Shown | None:
         return None
 
 
-def raised_with(alert: Alert) -> list[str]:
-    """What was written with the call, and with further presses; oldest first."""
-    rows = AlertEvent.objects.filter(alert=alert, type__in=PATIENTS_WORDS, text_sealed__isnull=False)
-    return [text_of(one) for one in rows.order_by("n")]
+def raised_with(alert: Alert) -> list[dict[str, str]]:
+    """What was written with the call, and with further presses, and whether it came from the patient's phone; oldest
+    first."""
+    rows = list(
+        AlertEvent.objects.filter(alert=alert, type__in=PATIENTS_WORDS, text_sealed__isnull=False).order_by("n")
+    )
+    own = alert.patient.user_id if alert.patient is not None else None
+    staff = _names([one.actor_id for one in rows if one.actor_id != own])
+    return [
+        {
+            "at": rfc3339(one.at),
+            "by": "phone" if one.actor_id in (None, own) else "staff",
+            "name": staff.get(one.actor_id, "") if one.actor_id is not None else "",
+            "text": text_of(one),
+        }
+        for one in rows
+    ]
 
 
 def text_of(event: AlertEvent) -> str:

@@ -1,6 +1,5 @@
 """Between rows and decisions: an alert is read into a `Case`, and what was decided is written in one transaction."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -21,6 +20,7 @@ from server.common.ids import new_id
 from server.notify import actions as notify
 from server.notify.models import Delivery
 from server.vault import actions as vault
+from server.vault.errors import VaultError
 
 log = structlog.get_logger(__name__)
 
@@ -138,8 +138,7 @@ def save(
     numbered = alert.events
     events = [_event(alert, case, note, numbered + n, now) for n, note in enumerate(decision.notes, start=1)]
     if text and events:
-        assert alert.patient is not None, "words are sealed under the patient's key"
-        events[0].text_sealed = vault.seal(alert.patient.key, text, place=TEXT, row=events[0].id)
+        _seal(alert, events[0], text)
     fields = {name: getattr(case, name) for name in KEPT}
     fields |= {"responder_id": case.responder, "offered_to_id": case.offered_to, "duty": case.duty}
     fields |= {"version": alert.version + 1, "events": numbered + len(events)}
@@ -155,6 +154,19 @@ def save(
         _taken(alert, decision)
     record_many(_entries(alert, decision, actor, basis))
     hint("alert", alert.id)
+
+
+def _seal(alert: Alert, event: AlertEvent, text: str) -> None:
+    """Put words on an event. Those of a call for help must not keep it from being raised: without a key they are lost,
+    and the event says so. Raises VaultError for all others."""
+    assert alert.patient is not None, "words are sealed under the patient's key"
+    try:
+        event.text_sealed = vault.seal(alert.patient.key, text, place=TEXT, row=event.id)
+    except VaultError:
+        if event.type not in ("raised", "pressed_again"):
+            raise
+        log.critical("alert_words_lost", alert=str(alert.id))
+        event.code = "words_lost"
 
 
 def _event(alert: Alert, case: Case, note: Note, number: int, now: datetime) -> AlertEvent:
@@ -225,7 +237,8 @@ def _taken(alert: Alert, decision: Decision) -> None:
     if not any(note.type in ("accepted", "handed_over", "closed") for note in decision.notes):
         return
     notify.drop(about=alert.id, kinds=("page", "synthetic"))
-    called = Delivery.objects.filter(about=alert.id, kind="page", channel="push", user__isnull=False)
+    # What may have arrived, and nothing that never left.
+    called = Delivery.objects.filter(about=alert.id, kind="page", channel="push", user__isnull=False, attempts__gt=0)
     rows = called.exclude(user=decision.case.responder).filter(address__disabled_at=None)
     latest = {one.address_id: one for one in rows.order_by("made_at", "id")}
     notify.enqueue([_taken_order(alert, one) for one in latest.values()])
@@ -236,7 +249,7 @@ def _taken_order(alert: Alert, page: Delivery) -> notify.Order:
         id=uuid5(page.id, f"taken/{alert.version}"),
         kind="taken",
         about=alert.id,
-        generation=page.generation,
+        generation=alert.generation,
         user_id=page.user_id,
         channel="push",
         address_id=page.address_id,
@@ -263,17 +276,19 @@ def _entry(alert: Alert, type_: str, actor: Actor, basis: str, code: str) -> Ent
     return Entry(type_, actor, subject_id=alert.patient_id, object_id=alert.id, basis=basis or "alert", reason=code)
 
 
-def write_outcome(alert: Alert, notes: Sequence[Note], *, now: datetime, soon: bool, actor: Actor = SYSTEM) -> None:
-    """Put on the timeline what became of a page; `soon`: the router looks at the alert at once."""
+def write_outcome(alert: Alert, note: Note, *, now: datetime, soon: bool, actor: Actor = SYSTEM) -> None:
+    """Put on the timeline what became of a page, in the generation and step that the page is of: an old one says
+    nothing of the present ones. `soon`: the router looks at the alert at once."""
     case = case_of(alert)
-    events = [_event(alert, case, note, alert.events + n, now) for n, note in enumerate(notes, start=1)]
-    fields: dict[str, object] = {"events": alert.events + len(events), "version": alert.version + 1}
+    made = AlertEvent.objects.filter(alert=alert, type="page", page=note.page).values_list("generation", "step").first()
+    generation, step = made or (case.generation, case.step)
+    event = _event(alert, replace(case, generation=generation, step=step), note, alert.events + 1, now)
+    fields: dict[str, object] = {"events": alert.events + 1, "version": alert.version + 1}
     if soon and case.duty == "router":
         fields["due_at"] = now
-    read = Alert.objects.filter(id=alert.id, version=alert.version)
-    if not read.update(**fields):
+    if not Alert.objects.filter(id=alert.id, version=alert.version).update(**fields):
         raise Overtaken
-    AlertEvent.objects.bulk_create(events)
-    told = [note for note in notes if note.type in AUDITED]
-    record_many(_entry(alert, f"alert.{note.type}", actor, "page", note.code) for note in told)
+    AlertEvent.objects.bulk_create([event])
+    if note.type in AUDITED:
+        record_many([_entry(alert, f"alert.{note.type}", actor, "page", note.code)])
     hint("alert", alert.id)

@@ -110,8 +110,8 @@ class Raising(Calls):
         phone, id_ = self.phone(self.trine_key()), uuid4()
         assert phone.put(f"alerts/{id_}", {"note": "x" * 1500}).status_code == 201
         nils = self.post("nils", {"id": str(id_)}, "accept")
-        assert nils["first_screen"]["wrote"] == ["x" * 1000], "cut, and not lost"
-        bodies = ("[]", "7", "not JSON", '{"note": null}', '{"note": {"a": 1}}', '{"note": "\\ud800"}', "x" * 2_000_000)
+        assert [one["text"] for one in nils["first_screen"]["wrote"]] == ["x" * 1000], "cut, and not lost"
+        bodies = ('{"patient": "x"}', "[]", "7", "not JSON", '{"note": null}', '{"note": {"a": 1}}', '{"note": "\\ud800"}', "x" * 2_000_000)
         for body in bodies:
             for media in ("application/json", "text/plain"):
                 answer = phone.generic("PUT", f"alerts/{id_}", body, content_type=media)
@@ -157,7 +157,7 @@ class Answering(Calls):
         screen = nils["first_screen"]
         assert (screen["name"], screen["call_number"]) == ("Trine Holmåsen", "+4740000002")
         assert set(screen["plan"]) == {"danger", "helps", "bring_in", "rest", "contacts"}
-        assert screen["wrote"] == ["Kan noen ringe?"]
+        assert [(one["by"], one["text"]) for one in screen["wrote"]] == [("phone", "Kan noen ringe?")]
         lost = self.post("ida", self.one, "accept", status=409)
         assert (lost["code"], lost["accepted_by"]) == ("already_accepted", str(self.user_id("nils")))
         assert lost["accepted_by_name"] == "Nils Dahle"

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from django.test import Client
 
-from server.alerts.api.calls import AlertOut
+from server.alerts.api.call_shapes import AlertOut
 from server.alerts.models.alerts import State
 from server.gateway import api, frames, hub
 from server.operate.players import Device

@@ -4,7 +4,7 @@ What each means stands in `deeds.py`; here it is read, decided under the row's l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,9 +15,11 @@ from server.alerts.authentication import actor_of_key
 from server.alerts.facts import Case, Decision, Note
 from server.alerts.models import Alert, AlertAlias, AlertKey, Enrolment, Policy, Programme, TeamMember
 from server.alerts.reach import FINAL
-from server.audit.entry import SYSTEM, Actor
+from server.audit.actions import record
+from server.audit.entry import SYSTEM, Actor, Entry
 from server.common.clock import now
 from server.common.errors import Conflict, Invalid, NotFound, Refusal, Unavailable
+from server.consent.records import excluded_people
 from server.notify.models import Delivery
 from server.people.access import open_patient
 from server.people.actors import Acting, actor_for
@@ -54,6 +56,8 @@ class Pressed:
 
     alert: Alert
     created: bool
+    known: bool = False
+    """It is said again: nothing was done, and the alert is only looked at."""
 
 
 # --- raising -----------------------------------------------------------------------------------------------
@@ -75,6 +79,8 @@ def presser_of(who: Acting | AlertKey, patient_id: UUID | None) -> Presser:
     if patient_id is None:
         raise Invalid(errors=[{"field": "patient", "code": "required", "detail": ""}])
     patient = open_patient(who, patient_id)
+    if who.user.id in excluded_people(patient.id):  # they can always call 113 themselves (L3)
+        raise NotFound(refusal=Refusal("alert.raised", "excluded", subject_id=patient.id, object_id=patient_id))
     return Presser(patient, who.actor, "relation", "staff", user_id=who.user.id)
 
 
@@ -98,16 +104,26 @@ def _press(presser: Presser, alert_id: UUID, note: str) -> Pressed:
     if known is not None:
         if known.patient_id != presser.patient.id:
             raise NotFound(refusal=Refusal("alert.raised", "foreign", object_id=alert_id))
-        return Pressed(known, created=False)
+        return Pressed(known, created=False, known=True)
     open_one = Alert.objects.filter(patient=presser.patient).exclude(state="closed").values_list("id", flat=True)
     there = store.locked(found) if (found := open_one.first()) is not None else None
     if there is not None and there.state != "closed":
         AlertAlias.objects.create(id=alert_id, alert=there)
         at = now()
-        decision = deeds.press_again(store.case_of(there), at)
+        decision = _again(store.case_of(there), presser, at)
         store.save(there, decision, now=at, actor=presser.actor, basis=presser.basis, text=note)
         return Pressed(there, created=False)
     return Pressed(_raise(presser, alert_id, note), created=True)
+
+
+def _again(case: Case, presser: Presser, at: datetime) -> Decision:
+    """The patient's further press begins anew when somebody has it. Staff who call for somebody whom a colleague helps
+    already only add to it: nobody takes it from that colleague so."""
+    if presser.source == "staff" and case.responder is not None:
+        return Decision(case, (Note("pressed_again", "staff", actor=presser.user_id),))
+    decision = deeds.press_again(case, at)
+    first, *others = decision.notes
+    return replace(decision, notes=(replace(first, actor=presser.user_id), *others))
 
 
 def _raise(presser: Presser, alert_id: UUID, note: str) -> Alert:
@@ -166,7 +182,7 @@ def accept_page(*, delivery: Delivery, how: str) -> None:
     places = TeamMember.objects.current().filter(programme_id=alert.programme_id, user_id=delivery.user_id)
     member = places.select_related("engagement__unit").get()
     actor = actor_for(member.engagement, sign_in=f"page_{how}")
-    _do(alert.id, actor, "page", lambda case, at: deeds.accept(case, member.user_id, delivery.generation, at))
+    _do(alert.id, actor, "page", lambda case, at: deeds.accept_page(case, member.user_id, delivery.generation, at))
 
 
 def calling(*, acting: Acting, alert_id: UUID) -> Alert:
@@ -295,6 +311,8 @@ def _do(alert_id: UUID, actor: Actor, basis: str, deed: Deed, *, text: str = "")
         if decision.notes:
             store.save(alert, decision, now=at, actor=actor, basis=basis, text=text)
             router.wake()
+        else:  # done before: it is only looked at
+            record(Entry("alert.viewed", actor, subject_id=alert.patient_id, object_id=alert.id, basis=basis))
         return alert
 
 

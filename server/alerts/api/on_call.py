@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.alerts.actions import on_call
-from server.alerts.api.calls import NumberOut
+from server.alerts.api.call_shapes import NumberOut
 from server.alerts.api.rosters import NearDateField, ShiftsView, shift_view
 from server.alerts.numbers import numbers_of
 from server.common.sql import rfc3339
