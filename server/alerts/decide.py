@@ -15,7 +15,12 @@ from server.alerts.policy import CHANNELS, VOICE_S, Step
 CALL_AGAIN_S = 20
 """Between a call that nobody took and the next one."""
 CALLS = 3
-"""To one number in one step."""
+"""So many calls in a row; then there is more time between them, and whoever takes none counts as lost."""
+REPEAT_S = 60
+"""Between later calls, and between messages to whoever has no telephone: however long a step is, nobody is called only
+once."""
+NO_WORD_S = 90
+"""A call of which nobody has told the end is over by then."""
 ROUND_S = 30
 """A round in which everybody is called lasts at least so long, even when all of it fails at once."""
 REMINDED = ("push", "sms", "voice", "email")
@@ -93,6 +98,7 @@ class _Way:
     """One channel to one contact in this step: its pages, and what is known of them."""
 
     at: datetime
+    newest: datetime
     pages: tuple[Seen, ...]
     received: bool
     failed: tuple[Seen, ...]
@@ -154,9 +160,12 @@ class _Stage:
             channels = self._channels(contact)
             if "voice" in channels:
                 moments.append(self._rings_at())
-                moments.append(self._rings_again_at(contact) or self.case.step_at)
             for channel in channels:
                 way = self._way(contact, channel)
+                if (contact.id, channel) in fresh:  # sent once more, too: it may have to be yet again
+                    moments.append(after(self.now, NO_WORD_S if channel == "voice" else REPEAT_S))
+                elif way is not None:
+                    moments.append(self._again_at(contact, channel, way) or self.case.step_at)
                 opened = way.at if way else self.now if (contact.id, channel) in fresh else None
                 if opened is not None:
                     moments.append(after(opened, self.case.limits.receipt))
@@ -179,10 +188,9 @@ class _Stage:
             rings = channel == "voice" and self._rings_at() <= self.now
             if way is None and (turn or rings or channel == "email"):
                 yield from self._page(contact, channel, "0")
-            if way is not None and channel == "voice":
-                again = self._rings_again_at(contact)
-                if again is not None and again <= self.now:
-                    yield from self._page(contact, channel, str(len(way.pages)))
+            again = self._again_at(contact, channel, way) if way is not None else None
+            if way is not None and again is not None and again <= self.now:
+                yield from self._page(contact, channel, str(len(way.pages)))
             if channel != "email":
                 turn = turn and way is not None and way.gave_way(self.case.limits.receipt, self.now)
 
@@ -198,11 +206,16 @@ class _Stage:
         that there is time to answer before the next one."""
         return after(self.case.step_at, min(self.step.voice_after_s, VOICE_S, self.step.wait_s / 2))
 
-    def _rings_again_at(self, contact: Contact) -> datetime | None:
-        way = self._way(contact, "voice")
-        if way is None or not way.lost or _calls(contact, way) >= CALLS:
+    def _again_at(self, contact: Contact, channel: str, way: _Way) -> datetime | None:
+        """When it is tried once more: a call that nobody took; a message to whoever has no telephone."""
+        if channel == "voice":
+            few = _calls(contact, way) < CALLS
+            ended = max((one.at for one in way.failed), default=way.newest)
+            again = after(ended, CALL_AGAIN_S if few else REPEAT_S) if way.lost else after(way.newest, NO_WORD_S)
+        elif channel == "email" or way.lost or any(one.channel == "voice" for one in contact.endpoints):
             return None
-        again = after(max(one.at for one in way.failed), CALL_AGAIN_S)
+        else:
+            again = after(way.newest, REPEAT_S)
         return again if again < after(self.case.step_at, self.step.wait_s) else None
 
     def _way(self, contact: Contact, channel: str) -> _Way | None:
@@ -213,6 +226,7 @@ class _Stage:
         told = [one for one in self._events if one.page in ids]
         return _Way(
             min(one.at for one in pages),
+            max(one.at for one in pages),
             tuple(pages),
             any(one.type == "page_received" for one in told),
             tuple({one.page: one for one in told if one.type == "page_failed"}.values()),
@@ -223,11 +237,12 @@ class _Stage:
         return any(one.type == "page_declined" and one.contact == contact.id for one in self._events)
 
     def _lost(self, contact: Contact) -> bool:
-        """Every way to the contact was tried, and failed for good."""
-        ways = [self._way(contact, one) for one in self._channels(contact) if one != "email"]
-        if any(way is None or not way.lost for way in ways):
+        """Every way to the contact was tried, and failed for good; a telephone more than once."""
+        ways = {one: self._way(contact, one) for one in self._channels(contact) if one != "email"}
+        if any(way is None or not way.lost for way in ways.values()):
             return False
-        return self._rings_again_at(contact) is None
+        voice = ways.get("voice")
+        return voice is None or _calls(contact, voice) >= CALLS
 
 
 def _calls(contact: Contact, way: _Way) -> int:

@@ -50,7 +50,19 @@ def tick() -> int:
     due |= Q(accepted_at__gt=ahead) | Q(calling_at__gt=ahead) | Q(offered_at__gt=ahead)
     ids = Alert.objects.exclude(state="closed").filter(due).order_by("due_at", "id").values_list("id", flat=True)
     done = sum(_attempt(one, look) for one in list(ids[:BATCH]))
+    _wake_in_time(at)
     return done + sum(_attempt(one, replace_responder) for one in _left_alone(at))
+
+
+def _wake_in_time(at: datetime) -> None:
+    """What is due before the next round is looked at when it is due: a telephone that is to ring after a minute rings
+    after a minute."""
+    soon_due = Alert.objects.exclude(state="closed").filter(due_at__gt=at, due_at__lt=at + timedelta(seconds=EVERY_S))
+    first = soon_due.order_by("due_at").values_list("due_at", flat=True).first()
+    if first is not None:
+        timer = threading.Timer((first - at).total_seconds() + 0.01, WAKE.set)
+        timer.daemon = True
+        timer.start()
 
 
 def _beat(at: datetime) -> None:

@@ -82,13 +82,13 @@ def happened(alert: Alert) -> list[view.Happened]:
     """What the patient's lines are made of; two statements, however long the night was. Nothing that came after the
     row was read: lines and state are of one version."""
     rows = AlertEvent.objects.filter(alert=alert, n__lte=alert.events)
-    told = rows.filter(type__in=view.TOLD).order_by("n").values_list("type", "at", "generation", "contact", "actor_id")
-    found = [view.Happened(type_, at, generation, contact or actor) for type_, at, generation, contact, actor in told]
-    received = rows.filter(type="page_received", generation=alert.generation).order_by("n").values_list("at", flat=True)
-    first = received.first()
-    if first is not None:
-        found.append(view.Happened("page_received", first, alert.generation))
-    return found
+    fields = ("n", "type", "at", "generation", "contact", "actor_id")
+    told = list(rows.filter(type__in=view.TOLD).values_list(*fields))
+    received = rows.filter(type="page_received", generation=alert.generation).order_by("n").values_list(*fields)
+    return [
+        view.Happened(type_, at, generation, contact or actor)
+        for _, type_, at, generation, contact, actor in sorted([*told, *received[:1]], key=lambda one: one[0])
+    ]
 
 
 def _for_team(alert: Alert, facts: Facts) -> dict[str, Any]:

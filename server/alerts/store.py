@@ -73,6 +73,9 @@ def locked(alert_id: UUID, *, wait: bool = True) -> Alert | None:
     """The alert, held until the transaction ends; None when there is none or, unless `wait`, when somebody holds it."""
     rows: QuerySet[Alert] = Alert.objects.select_related("programme", "policy", "patient")
     if connection.vendor == "postgresql":
+        if wait:  # whoever holds it for longer has died: better told to come again than kept waiting
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
         rows = rows.select_for_update(of=("self",), skip_locked=not wait, no_key=True)
     return rows.filter(id=alert_id).first()
 
@@ -240,23 +243,23 @@ def _taken(alert: Alert, decision: Decision) -> None:
     # What may have arrived, and nothing that never left.
     called = Delivery.objects.filter(about=alert.id, kind="page", channel="push", user__isnull=False, attempts__gt=0)
     rows = called.exclude(user=decision.case.responder).filter(address__disabled_at=None)
-    latest = {one.address_id: one for one in rows.order_by("made_at", "id")}
-    notify.enqueue([_taken_order(alert, one) for one in latest.values()])
+    devices = rows.values_list("address_id", "user_id", "language").distinct()
+    notify.enqueue([_taken_order(alert, *device) for device in devices])
 
 
-def _taken_order(alert: Alert, page: Delivery) -> notify.Order:
+def _taken_order(alert: Alert, address: UUID, user: UUID, language: str) -> notify.Order:
     return notify.Order(
-        id=uuid5(page.id, f"taken/{alert.version}"),
+        id=uuid5(alert.id, f"taken/{address}/{alert.version}"),
         kind="taken",
         about=alert.id,
         generation=alert.generation,
-        user_id=page.user_id,
+        user_id=user,
         channel="push",
-        address_id=page.address_id,
-        language=page.language,
+        address_id=address,
+        language=language,
         urgent=True,
         ttl_s=600,
-        topic=page.topic,
+        topic=topic(alert.id),
     )
 
 

@@ -24,6 +24,8 @@ TOLD = (
     "closed",
 )
 """Types of events that change what the patient is told; and the first `page_received` of the present generation."""
+PROMISES = ("answered", "calling", "in_contact", "not_reached")
+"""Lines that stand only while somebody has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,15 @@ class Line:
 
 
 def lines(events: Iterable[Happened], responder: UUID | None, generation: int, now: datetime) -> list[Line]:
-    """What may be said at `now`, oldest first; never empty once the alert is stored. The last line is how it stands.
+    """What may be said at `now`, in the order in which it happened (a clock may go back); never empty once the alert is
+    stored. The last line is how it stands.
 
     `responder` and `generation` are the alert's present ones: what an older generation promised is taken back by the
     `resumed` that ended it, and stands no longer.
     """
-    happened = sorted(events, key=lambda one: one.at)
     found: list[Line] = []
     raised_at, lost_at = None, None
-    for one in happened:
+    for one in events:
         match one.type:
             case "raised":
                 found.append(Line("registered", one.at))
@@ -75,15 +77,21 @@ def lines(events: Iterable[Happened], responder: UUID | None, generation: int, n
                 found.append(Line("duty_phone_told", one.at))
             case "closed":
                 found.append(Line("closed", one.at))
+    if responder is not None:
+        return found
+    found = [one for one in found if one.code not in PROMISES]
     over = bool(found) and found[-1].code == "closed"
-    if responder is None and raised_at is not None and not over:
-        since = raised_at + timedelta(seconds=NOBODY_YET_S)
-        if since <= now:
-            found.append(Line("nobody_yet", since) if lost_at is None else Line("nobody_now", max(since, lost_at)))
-    return found
+    return found if over or raised_at is None else found + _waiting(raised_at, lost_at, now)
+
+
+def _waiting(raised_at: datetime, lost_at: datetime | None, now: datetime) -> list[Line]:
+    """What is said to somebody who has waited for long, and whether anybody had answered meanwhile."""
+    since = raised_at + timedelta(seconds=NOBODY_YET_S)
+    if since > now:
+        return []
+    return [Line("nobody_yet", since) if lost_at is None else Line("nobody_now", max(since, lost_at))]
 
 
 def _without_promises(found: list[Line]) -> list[Line]:
     """Without what was said of somebody who has it no longer."""
-    gone = ("answered", "calling", "in_contact", "not_reached", "device_received")
-    return [one for one in found if one.code not in gone]
+    return [one for one in found if one.code not in (*PROMISES, "device_received")]

@@ -3,13 +3,14 @@
 Nothing is deleted: an address is disabled and says why, a delivery ends in a state and keeps its code.
 """
 
-from typing import Any
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from server.common.models import Row
+from server.notify.decide import LONGEST_WAIT_S
 from server.people.models import Language, User
 
 
@@ -118,15 +119,24 @@ class State(models.TextChoices):
 
 
 OPEN = (State.WAITING, State.LEASED)
+LONGEST_WAIT = timedelta(seconds=LONGEST_WAIT_S + 60)
+URGENT_WAITS = timedelta(seconds=60)
+"""What is urgent waits at most for the seconds between two attempts, unless a provider says that we are too many."""
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> "DeliveryQuerySet":
         return self.filter(state__in=OPEN)
 
-    def due(self, at: Any) -> "DeliveryQuerySet":
-        """What is to be sent by `at`, and what a worker took and never recorded; the urgent first."""
-        return self.open().filter(due_at__lte=at).order_by("-urgent", "due_at", "id")
+    def due(self, at: datetime) -> "DeliveryQuerySet":
+        """What is to be sent by `at`, and what a worker took and never recorded; the urgent first.
+
+        So is what lies further ahead than anything waits: the clock has stepped back since, and nobody is to be called
+        late by as much.
+        """
+        soon = Q(urgent=True, due_at__gt=at + URGENT_WAITS) & ~Q(code="throttled")
+        due = Q(due_at__lte=at) | Q(due_at__gt=at + LONGEST_WAIT) | soon
+        return self.open().filter(due).order_by("-urgent", "due_at", "id")
 
 
 class Delivery(models.Model):

@@ -27,7 +27,11 @@ class Names:
                 raise TimeoutError
             self._busy[host] += 1
         asked: Future[Found] = Future()
-        threading.Thread(target=self._ask, args=(host, port, asked), name="name", daemon=True).start()
+        try:
+            threading.Thread(target=self._ask, args=(host, port, asked), name="name", daemon=True).start()
+        except RuntimeError:  # no more threads
+            self._done(host)
+            raise TimeoutError from None
         return asked.result(limit_s)
 
     def _ask(self, host: str, port: int, asked: "Future[Found]") -> None:
@@ -37,14 +41,19 @@ class Names:
         except BaseException as error:  # noqa: BLE001 - told to whoever asked
             asked.set_exception(error)
         finally:
-            with self._lock:
-                self._busy[host] -= 1
-                if not self._busy[host]:
-                    del self._busy[host]
+            self._done(host)
+
+    def _done(self, host: str) -> None:
+        with self._lock:
+            self._busy[host] -= 1
+            if not self._busy[host]:
+                del self._busy[host]
 
 
 VETTING = Names(at_once=4, per_name=1)
 """Of what anybody wants to register: apart from all that is being sent."""
 PUSHING = Names(at_once=64, per_name=16)
+AT_LEISURE = Names(at_once=16, per_name=2)
+"""Messages and tests, which anybody brings about: apart from pages."""
 GATEWAY = Names(at_once=16, per_name=16)
 """Apart from push services, which people choose: whoever sleeps is woken by telephone."""

@@ -26,7 +26,9 @@ class Keeper(Protocol):
     def answered(self, delivery: Delivery, accept: bool, actor_note: str) -> dict[str, object]:
         """The person answered, by `button` or by `key`. Returns `{"state": …}` and nothing about whom.
 
-        May raise Conflict (`already_accepted`, `old_page`), whose code is all that is told.
+        A page that was accepted is accepted anew whenever that is said again: it does nothing as long as the person
+        has it, and must not take it from anybody. May raise Conflict (`already_accepted`, `old_page`), whose code is
+        all that is told.
         """
 
 

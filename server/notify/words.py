@@ -17,6 +17,7 @@ TITLES: dict[str, Any] = {
 CALLS: dict[str, Any] = {
     "page": _("This is the on-call service. Somebody needs an answer now. Press 1 to take it, press 2 if you cannot."),
     "test": _("This is a test of the on-call service. Press 1 to confirm that you hear this."),
+    "notice": _("This is the on-call service. Something waits for you in the app. Open the app to see it."),
 }
 BODY = _("Open the app to see it.")
 SOUNDS = {"page": "page", "synthetic": "page", "test": "page"}
@@ -24,6 +25,8 @@ SOUNDS = {"page": "page", "synthetic": "page", "test": "page"}
 ANSWERABLE = ("page", "synthetic")
 SHOWN = {"synthetic": "page"}
 """Kinds that a device is to treat as another: a rehearsal differs in nothing from what is rehearsed."""
+KEYS = {"page": {"1": "accept", "2": "decline"}, "test": {"1": "accept"}}
+"""What can be pressed in a call; of other kinds nothing is asked."""
 
 
 def title(kind: str, language: str) -> str:
@@ -33,7 +36,11 @@ def title(kind: str, language: str) -> str:
 
 def spoken(kind: str, language: str) -> str:
     with translation.override(language):
-        return str(CALLS.get(kind, CALLS["page"]))
+        return str(CALLS.get(SHOWN.get(kind, kind), CALLS["notice"]))
+
+
+def keys(kind: str) -> dict[str, str]:
+    return KEYS.get(SHOWN.get(kind, kind), {})
 
 
 def body(language: str) -> str:

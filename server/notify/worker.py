@@ -22,7 +22,7 @@ from server.common.db import on_this_thread
 from server.common.errors import Unavailable
 from server.notify import channels, lanes
 from server.notify.jobs import Job, Outcome
-from server.notify.models import OPEN, Channel, Delivery, DeliveryKind, State
+from server.notify.models import Channel, Delivery, DeliveryKind, State
 from server.notify.ports import keeper
 from server.notify.recording import LeaseLost, give_up, record
 from server.notify.sealed import place_of
@@ -90,11 +90,20 @@ def tick() -> int:
     _renew()
     room = lanes.free()
     leased = _lease(room)
+    failure: DatabaseError | InterfaceError | None = None
     for delivery in leased:
-        job = _prepare(delivery)
+        try:
+            job = _prepare(delivery)
+        except (DatabaseError, InterfaceError) as error:  # it must not keep the others, which are other people's
+            log.warning("delivery_not_prepared", delivery=str(delivery.id), error=type(error).__name__)
+            connection.close_if_unusable_or_obsolete()
+            failure = error
+            continue
         if job is not None:
             _sending.begin(job)
             lanes.run((job.channel, job.urgent), functools.partial(_send, job))
+    if failure is not None:
+        raise failure
     return len(leased)
 
 
@@ -123,7 +132,7 @@ def _lease(room: dict[lanes.Lane, int]) -> list[Delivery]:
                 room[lane] -= 1
                 taken.append(delivery)
         # The guard stands in the statement, whatever was locked before it.
-        Delivery.objects.filter(id__in=[one.id for one in taken], state__in=OPEN, due_at__lte=at).update(
+        Delivery.objects.due(at).order_by().filter(id__in=[one.id for one in taken]).update(
             state=State.LEASED, lease=lease, due_at=at + LEASE, attempts=F("attempts") + 1
         )
         return _held(lease)

@@ -111,7 +111,8 @@ class Raising(Calls):
         assert phone.put(f"alerts/{id_}", {"note": "x" * 1500}).status_code == 201
         nils = self.post("nils", {"id": str(id_)}, "accept")
         assert [one["text"] for one in nils["first_screen"]["wrote"]] == ["x" * 1000], "cut, and not lost"
-        bodies = ('{"patient": "x"}', "[]", "7", "not JSON", '{"note": null}', '{"note": {"a": 1}}', '{"note": "\\ud800"}', "x" * 2_000_000)
+        odd = ('{"patient": "x"}', "[]", "7", "not JSON", '{"note": null}', '{"note": {"a": 1}}', '{"note": "\\ud800"}')
+        bodies = (*odd, "x" * 2_000_000)
         for body in bodies:
             for media in ("application/json", "text/plain"):
                 answer = phone.generic("PUT", f"alerts/{id_}", body, content_type=media)

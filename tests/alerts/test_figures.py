@@ -1,10 +1,12 @@
 """How fast people answered: each figure means what it says it means, and names nobody (M6)."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.alerts import figures as figures_module
 from server.alerts.figures import DEFINITIONS, FEWEST, figures, nearest
 from server.alerts.layout import today
 from server.alerts.models import Alert
@@ -83,6 +85,27 @@ class FiguresOfTheNight(NightTestCase):
         assert self.person("ida").ok("get", f"programmes/{self.programme.id}/figures?from=2026-01-01&to=2026-01-02")
         (looked, _) = self.audit(type="figures.viewed")
         assert looked.subject_id is None
+
+    def test_whom_the_patient_keeps_out_counts_nothing(self) -> None:
+        """L3. Red when figures are of all rows: in a small team one call is a cell of its own."""
+        self.exclude("sara")
+        assert self.person("sara").ok("get", self.path)["total"]["count"] == 0
+        assert self.person("ida").ok("get", self.path)["total"]["count"] == 1
+
+    def test_administrators_get_whole_months_that_are_over(self) -> None:
+        """Red when two answers can be subtracted: the tenth and the eleventh day, or this month yesterday and today."""
+        for first, last in (("2026-02-03", "2026-02-04"), ("2026-02-01", "2026-04-30"), ("2026-02-28", "2026-12-31")):
+            told = self.person("admin").ok("get", f"programmes/{self.programme.id}/figures?from={first}&to={last}")
+            assert (told["from"], told["to"]) == ("2026-02-01", "2026-02-28")
+        old, new = (self.month(when) for when in (now() - timedelta(days=40), now()))
+        with patch.object(figures_module, "FEWEST", 1):
+            assert self.person("admin").ok("get", new)["total"]["count"] is None, "it goes on"
+            Alert.objects.update(raised_at=now() - timedelta(days=40))
+            assert self.person("admin").ok("get", old)["total"]["count"] == 1
+
+    def month(self, at: datetime) -> str:
+        day = today(at)
+        return f"programmes/{self.programme.id}/figures?from={day}&to={day}"
 
     def test_administrators_see_no_small_numbers_and_others_none(self) -> None:
         assert self.person("admin").ok("get", self.path)["total"]["count"] is None

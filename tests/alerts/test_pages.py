@@ -90,11 +90,28 @@ class Pages(NightTestCase):
         assert (old.status_code, old.json()["code"]) == (409, "old_page")
         assert self.alert().responder_id is None
 
+    def test_an_accept_that_was_taken_from_them_says_so(self) -> None:
+        """Said again, it tells how it stands: whoever believes that they have it does not go back to sleep on it."""
+        one = self.pressed()
+        page = self.page()
+        assert self.answer(page, "accept").json() == {"state": "accepted"}
+        self.look(after=200)
+        assert self.alert().responder_id is None, "Nils has not called"
+        for verb in ("accept", "decline"):
+            lost = self.answer(page, verb)
+            assert (lost.status_code, lost.json()["code"]) == (409, "old_page"), verb
+        self.person("ida").ok("post", f"alerts/{one['id']}/accept", {})
+        lost = self.answer(page, "accept")
+        assert (lost.status_code, lost.json()["code"]) == (409, "already_accepted")
+        assert set(lost.json()).isdisjoint({"accepted_by", "accepted_by_name"}), "a locked telephone tells nothing"
+        in_app = self.person("nils").post(f"alerts/{one['id']}/accept", {})
+        assert in_app.json()["accepted_by"] == str(self.user_id("ida")), "in the app it is told who has it"
+
     def test_the_telephone_rings_whatever_has_been_received_and_a_key_accepts(self) -> None:
         self.person("nils").ok("put", "me/reach", {"phone": "+4740000011"})
         self.pressed()
         assert self.answer(self.page(), "receipt").status_code == 200
-        self.look(after=59)
+        self.look(after=50)
         deliver()
         assert not self.gateway.of("voice")
         self.look(after=61)

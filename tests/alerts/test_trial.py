@@ -105,6 +105,18 @@ class Trial(NightTestCase):
             assert trial.tick() == 1
         assert Alert.objects.count() == 2
 
+    def test_nobody_can_take_its_place(self) -> None:
+        """Red when its id can be reckoned out by others, or when what they raised under it is taken for it."""
+        hour = int(now().timestamp()) // 3600
+        with override_settings(SECRET_KEY="another installation's, and as long as they are to be"):
+            elsewhere = trial.id_of(3600, hour)
+        assert elsewhere != trial.id_of(3600, hour)
+        for taken in (trial.id_of(3600, hour), trial.id_of(3600, hour + 1)):
+            self.press(alert=taken)
+        assert trial.tick() == 1
+        assert trial.tick() == 0
+        assert Alert.objects.filter(synthetic=True).count() == 1
+
     def test_one_that_is_open_when_trials_are_switched_off_still_ends(self) -> None:
         trial.tick()
         Alert.objects.update(raised_at=now() - timedelta(seconds=121))

@@ -1,6 +1,7 @@
 """What happened at night, and in a week, for the team. Each answer is a look, recorded for each patient (L2); whom a
 patient has excluded is told nothing of them (L3)."""
 
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -42,6 +43,15 @@ class Told:
     patients: dict[UUID, str]
     people: dict[UUID, str]
     admissions: Sequence[Admission] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Figures, and of which days, both included."""
+
+    first: date
+    last: date
+    figures: Figures
 
 
 def span_of(night: date) -> tuple[datetime, datetime]:
@@ -87,15 +97,27 @@ def view_week(*, acting: Acting, programme_id: UUID) -> Told:
 
 
 @transaction.atomic
-def view_figures(*, acting: Acting, programme_id: UUID, first: date, last: date) -> Figures:
-    """How fast people answered calls that were raised on these dates. The team; and administrators, who see no small
-    numbers. Raises NotFound."""
+def view_figures(*, acting: Acting, programme_id: UUID, first: date, last: date) -> Counted:
+    """How fast people answered calls. The team: those raised on these dates, without those of patients who keep this
+    member out. Administrators see no small numbers, and one whole month that is over, the one in which the dates
+    begin: of two times that overlap, one could be subtracted from the other. Raises NotFound."""
     programme = open_programme_as_keeper(acting, programme_id, act="figures.viewed")
     record(Entry("figures.viewed", acting.actor, object_id=programme.id))
+    mine = bool(programme.mine)  # type: ignore[attr-defined] # of `open_programme_as_keeper`
+    if not mine:
+        first, last = month_of(first)
     begins, ends = moment(first, "00:00", fold=0), moment(last + timedelta(days=1), "00:00", fold=0)
     rows = Alert.objects.filter(programme=programme, synthetic=False, raised_at__gte=begins, raised_at__lt=ends)
-    mine = bool(programme.mine)  # type: ignore[attr-defined] # of `open_programme_as_keeper`
-    return figures(times_of(rows).values(), for_team=mine)
+    if mine:
+        rows = ids(seen_by(acting.user.id, list(rows.only("id", "patient_id"))))
+    elif ends > now():
+        rows = rows.none()  # it grows: what was asked yesterday could be subtracted
+    return Counted(first, last, figures(times_of(rows).values(), for_team=mine))
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """Its first and its last day."""
+    return day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def _told(

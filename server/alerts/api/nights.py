@@ -134,7 +134,9 @@ class Figures(APIView):
     @extend_schema(
         operation_id="figures",
         summary="How fast people answered",
-        description="Median and nine tenths, by hour and weekday in Oslo; `definitions` say in words what each is.",
+        description="Median and nine tenths, by hour and weekday in Oslo; `definitions` say in words what each is. "
+        "Whoever is not in the team gets the calendar month in which `from` is, once it is over; `from` and `to` of the "
+        "answer say which days are counted.",
         parameters=[Between],
         responses=FiguresView,
     )
@@ -142,10 +144,11 @@ class Figures(APIView):
         asked = Between(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         first, last = asked.validated_data["from"], asked.validated_data["to"]
-        found = nights.view_figures(acting=acting(request), programme_id=programme_id, first=first, last=last)
+        counted = nights.view_figures(acting=acting(request), programme_id=programme_id, first=first, last=last)
+        found = counted.figures
         answer = {
-            "from": first.isoformat(),
-            "to": last.isoformat(),
+            "from": counted.first.isoformat(),
+            "to": counted.last.isoformat(),
             "total": _group(found.total),
             "by_hour": [_group(one) for one in found.by_hour],
             "by_weekday": [_group(one) for one in found.by_weekday],

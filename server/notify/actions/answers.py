@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from server.common.clock import now
-from server.common.errors import NotFound
+from server.common.errors import Conflict, NotFound
 from server.notify.models import Address, Delivery, DeliveryKind, State
 from server.notify.ports import keeper
 from server.notify.tokens import delivery_of
@@ -26,10 +26,11 @@ def received(*, token: str) -> dict[str, object]:
 
 
 def answered(*, token: str, accept: bool, key_press: bool = False) -> dict[str, object]:
-    """The person accepts or declines. Said again, or the other way round, it answers what was done first.
+    """The person accepts or declines. Said again, or the other way round, it answers what was done first, as long as
+    that stands: whoever has accepted, and has it no longer, is told so.
 
     `told`: whoever answers a duty telephone is nobody whom we know, so that nobody has it yet. Raises NotFound; what
-    the keeper raises: Conflict `already_accepted` when somebody else has it, or `old_page`.
+    the keeper raises: Conflict `already_accepted` when somebody else has it, or `old_page`, and never who.
     """
     return note_answer(delivery_of(token), accept=accept, key_press=key_press)
 
@@ -49,9 +50,12 @@ def note_received(delivery_id: UUID) -> dict[str, object]:
 def note_answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, object]:
     """As `answered`."""
     try:
-        return _answer(delivery_id, accept=accept, key_press=key_press)
-    except _AnsweredMeanwhile:  # what the keeper was told a second time has been undone
-        return _answer(delivery_id, accept=accept, key_press=key_press)
+        try:
+            return _answer(delivery_id, accept=accept, key_press=key_press)
+        except _AnsweredMeanwhile:  # what the keeper was told a second time has been undone
+            return _answer(delivery_id, accept=accept, key_press=key_press)
+    except Conflict as lost:  # a token lies on a locked device, and is no session
+        raise Conflict(code=lost.code) from None
 
 
 @transaction.atomic
@@ -61,16 +65,25 @@ def _answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, ob
         return note_received(delivery_id)
     if delivery.kind not in ANSWERABLE:
         raise NotFound
+    how = "key" if key_press else "button"
     if delivery.answered:
-        nobodys = delivery.answered == "accept" and delivery.user_id is None
-        return {"state": "told" if nobodys else STATES[delivery.answered]}
+        return {"state": _stands(delivery, how)}
     delivery.answered, delivery.received_at = ("accept" if accept else "decline"), delivery.received_at or now()
-    done = keeper(delivery.kind).answered(delivery, accept, "key" if key_press else "button")
+    done = keeper(delivery.kind).answered(delivery, accept, how)
     mine = Delivery.objects.filter(id=delivery.id, answered="")
     if not mine.update(answered=delivery.answered, received_at=delivery.received_at):
         raise _AnsweredMeanwhile
     _works(delivery)
     return {"state": done["state"]}
+
+
+def _stands(delivery: Delivery, how: str) -> str:
+    """What was answered before. That it was accepted is the keeper's to say anew: it may have been taken from them."""
+    if delivery.answered == "accept" and delivery.user_id is None:
+        return "told"
+    if delivery.answered == "accept" and delivery.kind == DeliveryKind.PAGE:
+        keeper(delivery.kind).answered(delivery, True, how)
+    return STATES[delivery.answered]
 
 
 @transaction.atomic

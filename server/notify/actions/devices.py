@@ -119,7 +119,7 @@ def _set(acting: Acting, kind: AddressKind, place: Place, at: datetime) -> None:
 @transaction.atomic
 def test(*, acting: Acting, address_id: UUID) -> Delivery:
     """Send a test there: a push, a call that is confirmed by a key, a mail. It has worked when the address says that
-    it has received something.
+    it has received something. One that still waits to be sent there is it: whoever tests again holds up nobody else.
 
     Raises NotFound; Conflict `no_means` where this installation has no such channel.
     """
@@ -127,6 +127,10 @@ def test(*, acting: Acting, address_id: UUID) -> Delivery:
     channel = TESTED_BY[AddressKind(address.kind)]
     if channel not in configured():
         raise Conflict(code="no_means")
+    record(_entry("device.tested", acting, address.id))
+    tests = Delivery.objects.filter(about=address.id, kind=DeliveryKind.TEST, address=address)
+    if (waiting := tests.open().first()) is not None:  # the address is locked: no other begins meanwhile
+        return waiting
     order = Order(
         id=new_id(),
         kind=DeliveryKind.TEST,
@@ -140,7 +144,6 @@ def test(*, acting: Acting, address_id: UUID) -> Delivery:
         topic=f"test-{address.id.hex[-12:]}",
     )
     enqueue([order])
-    record(_entry("device.tested", acting, address.id))
     return Delivery.objects.get(id=order.id)
 
 

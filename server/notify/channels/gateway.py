@@ -60,6 +60,6 @@ def order(job: Job) -> dict[str, object]:
         "callback": settings.ENV.public_url + CALLBACK,
         "expires_s": job.ttl_s,
     }
-    if voice:
-        said["keys"] = {"1": "accept", "2": "decline"}
+    if voice and (keys := words.keys(job.kind)):
+        said["keys"] = keys
     return said

@@ -12,6 +12,7 @@ from server.notify import transport, vapid, words
 from server.notify.decide import retry_after
 from server.notify.endpoints import Endpoint, Forbidden, parse
 from server.notify.jobs import Job, Outcome
+from server.notify.names import AT_LEISURE, PUSHING, Names
 from server.notify.tokens import page_token
 
 BLOCK = 256
@@ -24,11 +25,12 @@ class _Wire:
     """What `pywebpush` is given in place of a session of `requests`: our own transport."""
 
     to: Endpoint
+    names: Names
     answer: transport.Answer | None = None
 
     def post(self, _url: str, *, data: bytes, headers: Mapping[str, object], timeout: float) -> "_Wire":
         said = {str(name): str(value) for name, value in headers.items()}
-        self.answer = transport.post(self.to, headers=said, body=data, limit_s=timeout)
+        self.answer = transport.post(self.to, headers=said, body=data, limit_s=timeout, names=self.names)
         return self
 
     @property
@@ -45,7 +47,7 @@ def send(job: Job) -> Outcome:
         return Outcome("not_configured")
     try:
         to = parse(job.place.endpoint, settings.ENV.push_hosts_allowed)
-        wire = _Wire(to)
+        wire = _Wire(to, PUSHING if job.urgent else AT_LEISURE)
         webpush(
             {"endpoint": job.place.endpoint, "keys": {"p256dh": job.place.p256dh, "auth": job.place.auth}},
             data=payload(job),
