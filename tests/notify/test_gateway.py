@@ -63,6 +63,22 @@ class WhatItIsAsked(GatewayTestCase):
         }
         assert (page.state, self.keeper.told) == ("accepted", [("sent",)])
 
+    def test_a_reminder_asks_for_no_key(self) -> None:
+        """Whoever has taken a call is rung again: not as for a new one, and there is nothing to take."""
+        for language, said in (
+            ("nb", "Dette er vakttelefonen. Noe venter på deg i appen. Åpne appen for å se det."),
+            ("nn", "Dette er vakttelefonen. Noko ventar på deg i appen. Opne appen for å sjå det."),
+            ("en", "This is the on-call service. Something waits for you in the app. Open the app to see it."),
+        ):
+            _page, call = self.ring(kind="notice", language=language)
+            assert (call["text"], "keys" in call) == (said, False)
+        assert self.tell(call, "key", key="1").status_code == 404
+
+    def test_a_rehearsal_is_a_page(self) -> None:
+        _page, call = self.ring(kind="synthetic", language="nb")
+        assert call["text"].startswith("Dette er vakttelefonen. Noen trenger svar nå.")
+        assert call["keys"] == {"1": "accept", "2": "decline"}
+
     def test_a_text(self) -> None:
         _page, text = self.ring("sms")
         assert (text["text"], text["to"], "keys" in text) == ("Vakt: svar nå", PHONE, False)
@@ -173,6 +189,7 @@ class WhatItSays(GatewayTestCase):
         deliver()
         (call,) = self.gateway.of("voice")
         assert "prøve" in call["text"]
+        assert call["keys"] == {"1": "accept"}, "to be heard is all there is to say"
         self.tell(call, "answered")
         address.refresh_from_db()
         assert address.received_at is None
