@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.test import override_settings
 
 from server.common.clock import now
+from server.common.errors import Conflict
 from server.notify import actions, vapid
 from server.notify.models import Address, Delivery
 from server.notify.sealed import open_place
@@ -115,6 +116,19 @@ class Tests(NotifyTestCase):
         assert self.person("nils").ok("get", "devices")["results"][0]["received_at"] is not None
         assert nobody.post(f"pages/{message['token']}/accept").status_code == 404, "there is nothing to accept"
 
+    def test_one_at_a_time(self) -> None:
+        """Whoever presses it a hundred times, with a device that does not answer, holds up one thread and not all."""
+        _, address = self.device()
+        nils = self.person("nils")
+        first, again = (nils.ok("post", f"devices/{address.id}/test")["id"] for _ in range(2))
+        assert first == again
+        assert Delivery.objects.filter(kind="test").count() == 1
+        deliver()
+        assert nils.ok("post", f"devices/{address.id}/test")["id"] != first, "that one is under way"
+        _, other = self.device()
+        assert nils.ok("post", f"devices/{other.id}/test")["id"] not in (first, again)
+        assert Delivery.objects.filter(kind="test").count() == 3
+
     def test_ones_own_alone(self) -> None:
         _, address = self.device("nils")
         assert self.person("ida").post(f"devices/{address.id}/test").status_code == 404
@@ -187,7 +201,8 @@ class Answers(NotifyTestCase):
         for _ in range(2):
             assert nobody.ok("post", f"pages/{token}/accept") == {"state": "accepted"}
         assert nobody.ok("post", f"pages/{token}/decline") == {"state": "accepted"}, "what was done first"
-        assert self.keeper.told == [("answered", True, "button")]
+        asked_anew = [("answered", True, "button")] * 3
+        assert self.keeper.told == asked_anew, "whoever answers owns what it is about: only they know how it stands"
         page.refresh_from_db()
         assert (page.answered, page.received_at is not None) == ("accept", True)
 
@@ -210,6 +225,24 @@ class Answers(NotifyTestCase):
         assert (answer.status_code, answer.json()["code"]) == (409, "already_accepted")
         page.refresh_from_db()
         assert page.answered == ""
+
+    def test_an_accept_that_does_not_stand_any_more(self) -> None:
+        _page, token = self.page()
+        assert Client().ok("post", f"pages/{token}/accept") == {"state": "accepted"}
+        self.keeper.taken = True
+        for verb in ("accept", "decline"):
+            answer = Client().post(f"pages/{token}/{verb}")
+            assert (answer.status_code, answer.json()["code"]) == (409, "already_accepted"), verb
+
+    def test_a_token_does_not_tell_who_has_it(self) -> None:
+        """It lies on a locked device: the code is all."""
+        _page, token = self.page()
+        taken = Conflict(code="already_accepted", extra={"accepted_by": str(uuid4()), "accepted_by_name": "Ida Moen"})
+        with mock.patch.object(self.keeper, "answered", side_effect=taken):
+            answer = Client().post(f"pages/{token}/accept").json()
+        assert answer["code"] == "already_accepted"
+        assert not {"accepted_by", "accepted_by_name"} & set(answer)
+        assert "Ida" not in str(answer)
 
     def test_a_duty_telephone_is_nobodys(self) -> None:
         page = self.order(channel="voice", to="+4755555555")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.test import override_settings
@@ -289,6 +290,36 @@ class TheWorker(NotifyTestCase):
         worker._send(first)
         assert self.keeper.told == told
         assert set(self.push.shown(browser)) == {"alert-1"}, "one notification, though two were sent"
+
+    def test_the_clock_stepped_back(self) -> None:
+        """What was put there, failed or was leased before that lies far ahead now; it is due all the same."""
+        _browser, address = self.device()
+        ahead = {
+            "new": self.order(address, topic="a"),
+            "retried": self.order(address, topic="b"),
+            "leased": self.order(address, topic="c"),
+            "throttled": self.order(address, topic="d"),
+            "message": self.order(address, kind="message", urgent=False, topic="e"),
+        }
+        waits = ahead["throttled"].id, ahead["message"].id
+        Delivery.objects.exclude(id__in=waits).update(due_at=now() + timedelta(seconds=70))
+        Delivery.objects.filter(id__in=waits).update(due_at=now() + timedelta(hours=1))
+        Delivery.objects.filter(id=ahead["retried"].id).update(attempts=1, code="timeout")
+        Delivery.objects.filter(id=ahead["leased"].id).update(state="leased", lease=uuid4(), attempts=1)
+        Delivery.objects.filter(id=ahead["throttled"].id).update(attempts=1, code="throttled")
+        assert deliver() == len(ahead)
+        assert set(Delivery.objects.values_list("state", flat=True)) == {"accepted"}
+
+    def test_waits_that_are_meant_are_waited(self) -> None:
+        _browser, address = self.device()
+        throttled, spread = self.order(address, topic="a"), self.order(address, topic="b", kind="message", urgent=False)
+        longest = now() + timedelta(seconds=600)
+        Delivery.objects.update(due_at=longest)
+        Delivery.objects.filter(id=throttled.id).update(attempts=1, code="throttled")
+        retried = self.order(address, topic="c")
+        Delivery.objects.filter(id=retried.id).update(attempts=3, code="timeout", due_at=now() + timedelta(seconds=15))
+        assert deliver() == 0
+        assert Delivery.objects.get(id=spread.id).state == "waiting"
 
     def test_a_keeper_that_fails_holds_up_nobody(self) -> None:
         _browser, address = self.device()
