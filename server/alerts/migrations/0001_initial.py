@@ -138,6 +138,88 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "closed"), _negated=True), fields=["due_at"], name="alert_due"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                [
+                                    "received",
+                                    "paging",
+                                    "accepted",
+                                    "in_contact",
+                                    "not_reached",
+                                    "handover_offered",
+                                    "exhausted",
+                                    "follow_up",
+                                    "closed",
+                                ],
+                            )
+                        ),
+                        name="alert_state",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("closed_at__isnull", False), ("due_at", None), ("duty", ""), ("state", "closed")),
+                            models.Q(
+                                models.Q(("state", "closed"), _negated=True),
+                                ("closed_at", None),
+                                ("due_at__isnull", False),
+                                models.Q(
+                                    models.Q(
+                                        ("duty", "router"),
+                                        ("responder", None),
+                                        ("state__in", ("received", "paging", "exhausted", "follow_up")),
+                                    ),
+                                    models.Q(
+                                        ("duty", "responder"),
+                                        ("responder__isnull", False),
+                                        (
+                                            "state__in",
+                                            ("accepted", "in_contact", "not_reached", "handover_offered", "follow_up"),
+                                        ),
+                                    ),
+                                    _connector="OR",
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="alert_never_waits_for_nobody",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("patient", None), ("synthetic", False), _connector="XOR"),
+                        name="alert_has_a_patient",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("state", "handover_offered"),
+                                models.Q(("offered_from", ""), _negated=True),
+                                ("offered_at__isnull", False),
+                            ),
+                            models.Q(
+                                models.Q(("state", "handover_offered"), _negated=True),
+                                ("offered_at", None),
+                                ("offered_from", ""),
+                                ("offered_to", None),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="alert_offer",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(models.Q(("state", "closed"), _negated=True), ("synthetic", False)),
+                        fields=("patient",),
+                        name="alert_one_open",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="AlertAlias",
@@ -182,6 +264,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("revoked_at", None)), fields=["patient"], name="alert_key_of_patient"
+                    )
+                ],
+            },
         ),
         migrations.AddField(
             model_name="alert",
@@ -237,6 +326,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("done_at", None)), fields=("alert", "kind"), name="alert_task_one_open"
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Plan",
@@ -264,6 +360,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("patient", "version"), name="plan_version")],
+            },
         ),
         migrations.CreateModel(
             name="Policy",
@@ -337,6 +436,33 @@ class Migration(migrations.Migration):
                     models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="people.unit"),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at", None), ("is_default", True)),
+                        fields=("is_default",),
+                        name="programme_one_default",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("opened_at", None),
+                            models.Q(
+                                models.Q(("on_call_number", ""), _negated=True),
+                                models.Q(("final_number", ""), _negated=True),
+                                models.Q(("final_answered_by", ""), _negated=True),
+                                models.Q(("final_agreement", ""), _negated=True),
+                                ("final_agreed_on__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="programme_opens_with_somebody_who_answers",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("closed_at", None), ("opened_at__isnull", False), _connector="OR"),
+                        name="programme_closed_after_opened",
+                    ),
+                ],
+            },
         ),
         migrations.AddField(
             model_name="policy",
@@ -392,6 +518,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("ends__gt", models.F("begins"))), name="override_order")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Enrolment",
@@ -431,6 +562,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)), fields=("patient",), name="enrolment_one_open"
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="CalendarFeed",
@@ -507,6 +645,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("taken_back_at", None)),
+                        fields=("patient", "ward", "admitted_on"),
+                        name="admission_once",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Rotation",
@@ -581,6 +728,18 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("cancelled_at", None)),
+                        fields=["programme", "ends", "begins"],
+                        name="shift_current",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("ends__gt", models.F("begins"))), name="shift_order")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="ShiftCheck",
@@ -644,6 +803,28 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="team_member_period_order",
+                        violation_error_message="A period ends after it begins.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="team_member_ended_after_begun",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)),
+                        fields=("programme", "user"),
+                        name="team_member_one_open",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="AlertEvent",
@@ -685,205 +866,12 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("alert", "n"), name="alert_event_number")],
             },
         ),
-        migrations.AddIndex(
-            model_name="alertkey",
-            index=models.Index(
-                condition=models.Q(("revoked_at", None)), fields=["patient"], name="alert_key_of_patient"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alerttask",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("done_at", None)), fields=("alert", "kind"), name="alert_task_one_open"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="plan",
-            constraint=models.UniqueConstraint(fields=("patient", "version"), name="plan_version"),
-        ),
-        migrations.AddConstraint(
-            model_name="programme",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("closed_at", None), ("is_default", True)),
-                fields=("is_default",),
-                name="programme_one_default",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="programme",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("opened_at", None),
-                    models.Q(
-                        models.Q(("on_call_number", ""), _negated=True),
-                        models.Q(("final_number", ""), _negated=True),
-                        models.Q(("final_answered_by", ""), _negated=True),
-                        models.Q(("final_agreement", ""), _negated=True),
-                        ("final_agreed_on__isnull", False),
-                    ),
-                    _connector="OR",
-                ),
-                name="programme_opens_with_somebody_who_answers",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="programme",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("closed_at", None), ("opened_at__isnull", False), _connector="OR"),
-                name="programme_closed_after_opened",
-            ),
-        ),
         migrations.AddConstraint(
             model_name="policy",
             constraint=models.UniqueConstraint(fields=("programme", "version"), name="policy_version"),
         ),
-        migrations.AddConstraint(
-            model_name="override",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ends__gt", models.F("begins"))), name="override_order"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="enrolment",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at", None)), fields=("patient",), name="enrolment_one_open"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alert",
-            index=models.Index(
-                condition=models.Q(("state", "closed"), _negated=True), fields=["due_at"], name="alert_due"
-            ),
-        ),
         migrations.AddIndex(
             model_name="alert",
             index=models.Index(fields=["programme", "raised_at"], name="alert_of_programme"),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "state__in",
-                        [
-                            "received",
-                            "paging",
-                            "accepted",
-                            "in_contact",
-                            "not_reached",
-                            "handover_offered",
-                            "exhausted",
-                            "follow_up",
-                            "closed",
-                        ],
-                    )
-                ),
-                name="alert_state",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("closed_at__isnull", False), ("due_at", None), ("duty", ""), ("state", "closed")),
-                    models.Q(
-                        models.Q(("state", "closed"), _negated=True),
-                        ("closed_at", None),
-                        ("due_at__isnull", False),
-                        models.Q(
-                            models.Q(
-                                ("duty", "router"),
-                                ("responder", None),
-                                ("state__in", ("received", "paging", "exhausted", "follow_up")),
-                            ),
-                            models.Q(
-                                ("duty", "responder"),
-                                ("responder__isnull", False),
-                                (
-                                    "state__in",
-                                    ("accepted", "in_contact", "not_reached", "handover_offered", "follow_up"),
-                                ),
-                            ),
-                            _connector="OR",
-                        ),
-                    ),
-                    _connector="OR",
-                ),
-                name="alert_never_waits_for_nobody",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("patient", None), ("synthetic", False), _connector="XOR"),
-                name="alert_has_a_patient",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("state", "handover_offered"),
-                        models.Q(("offered_from", ""), _negated=True),
-                        ("offered_at__isnull", False),
-                    ),
-                    models.Q(
-                        models.Q(("state", "handover_offered"), _negated=True),
-                        ("offered_at", None),
-                        ("offered_from", ""),
-                        ("offered_to", None),
-                    ),
-                    _connector="OR",
-                ),
-                name="alert_offer",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(models.Q(("state", "closed"), _negated=True), ("synthetic", False)),
-                fields=("patient",),
-                name="alert_one_open",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="admission",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("taken_back_at", None)),
-                fields=("patient", "ward", "admitted_on"),
-                name="admission_once",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="shift",
-            index=models.Index(
-                condition=models.Q(("cancelled_at", None)), fields=["programme", "ends", "begins"], name="shift_current"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="shift",
-            constraint=models.CheckConstraint(condition=models.Q(("ends__gt", models.F("begins"))), name="shift_order"),
-        ),
-        migrations.AddConstraint(
-            model_name="teammember",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_to", None), ("valid_to__gt", models.F("valid_from")), _connector="OR"),
-                name="team_member_period_order",
-                violation_error_message="A period ends after it begins.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="teammember",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ended_at", None), ("ended_at__gte", models.F("valid_from")), _connector="OR"),
-                name="team_member_ended_after_begun",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="teammember",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at", None)), fields=("programme", "user"), name="team_member_one_open"
-            ),
         ),
     ]

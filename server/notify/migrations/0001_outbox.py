@@ -59,6 +59,39 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["push", "phone", "email"])), name="notify_address_kind"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("disabled_at", None), ("disabled_because", "")),
+                            models.Q(
+                                ("disabled_at__isnull", False),
+                                ("disabled_because__in", ["gone", "removed", "replaced"]),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="notify_address_disabled_because",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("disabled_at", None)),
+                        fields=("user", "kind", "index"),
+                        name="notify_address_once",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("disabled_at", None), ("kind__in", ["phone", "email"])),
+                        fields=("user", "kind"),
+                        name="notify_number_of_one",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("disabled_at", None), ("kind", "push")),
+                        fields=("index",),
+                        name="notify_device_of_one",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Delivery",
@@ -140,91 +173,52 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="address",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["push", "phone", "email"])), name="notify_address_kind"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="address",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("disabled_at", None), ("disabled_because", "")),
-                    models.Q(("disabled_at__isnull", False), ("disabled_because__in", ["gone", "removed", "replaced"])),
-                    _connector="OR",
-                ),
-                name="notify_address_disabled_because",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="address",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("disabled_at", None)), fields=("user", "kind", "index"), name="notify_address_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="address",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("disabled_at", None), ("kind__in", ["phone", "email"])),
-                fields=("user", "kind"),
-                name="notify_number_of_one",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="address",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("disabled_at", None), ("kind", "push")),
-                fields=("index",),
-                name="notify_device_of_one",
-            ),
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("code", "keys_refused")), fields=["made_at"], name="notify_delivery_refused"
+                    ),
+                    models.Index(fields=["about", "kind"], name="notify_delivery_about"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["page", "taken", "message", "test", "notice", "synthetic"])),
+                        name="notify_delivery_kind",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("channel__in", ["push", "sms", "voice", "email"])),
+                        name="notify_delivery_channel",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["waiting", "leased", "accepted", "failed", "dropped"])),
+                        name="notify_delivery_state",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("lease__isnull", False), ("state", "leased")),
+                            models.Q(models.Q(("state", "leased"), _negated=True), ("lease", None)),
+                            _connector="OR",
+                        ),
+                        name="notify_delivery_leased",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("address__isnull", False), ("to_sealed", None)),
+                            models.Q(("address", None), ("to_sealed__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="notify_delivery_one_goal",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("answered__in", ["", "accept", "decline"])), name="notify_delivery_answered"
+                    ),
+                ],
+            },
         ),
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
                 condition=models.Q(("state__in", ("waiting", "leased"))), fields=["due_at"], name="notify_delivery_due"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(("code", "keys_refused")), fields=["made_at"], name="notify_delivery_refused"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["about", "kind"], name="notify_delivery_about"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["page", "taken", "message", "test", "notice", "synthetic"])),
-                name="notify_delivery_kind",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("channel__in", ["push", "sms", "voice", "email"])), name="notify_delivery_channel"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["waiting", "leased", "accepted", "failed", "dropped"])),
-                name="notify_delivery_state",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("lease__isnull", False), ("state", "leased")),
-                    models.Q(models.Q(("state", "leased"), _negated=True), ("lease", None)),
-                    _connector="OR",
-                ),
-                name="notify_delivery_leased",
             ),
         ),
         migrations.AddConstraint(
@@ -236,23 +230,6 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="notify_delivery_never_stuck",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("address__isnull", False), ("to_sealed", None)),
-                    models.Q(("address", None), ("to_sealed__isnull", False)),
-                    _connector="OR",
-                ),
-                name="notify_delivery_one_goal",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("answered__in", ["", "accept", "decline"])), name="notify_delivery_answered"
             ),
         ),
     ]
