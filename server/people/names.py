@@ -12,7 +12,7 @@ def display_names(user_ids: Iterable[UUID]) -> dict[UUID, str]:
     """The name of each user, for people who may see it; unknown ids are absent.
 
     One statement for the rows, and one for the keys when there are patients among them. The name of a patient whose
-    key is destroyed reads «(slettet)».
+    key is destroyed reads «(slettet)», one that does not open «(kan ikke leses)».
     """
     rows = list(
         User.objects.filter(id__in=set(user_ids)).values_list(

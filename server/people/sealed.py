@@ -1,14 +1,18 @@
 """A patient's personal fields, in and out of the vault. Each ciphertext is bound to its row and field."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from django.utils.translation import gettext as _
 
 from server.people.models import Patient, Relation
 from server.vault import actions as vault
-from server.vault.errors import Destroyed
+from server.vault.errors import Destroyed, Unreadable
+
+log = structlog.get_logger(__name__)
 
 SCOPE = "subject"
 NAME = "people_patient.name_sealed"
@@ -54,20 +58,39 @@ def load_keys(patients: Iterable[Patient]) -> None:
 
 
 def open_name(sealed: bytes | memoryview, patient_id: UUID) -> str:
-    """The name, or a word that says that its key was destroyed."""
+    """The name, or a word that says that its key was destroyed, or that it cannot be read: one damaged row hides itself
+    and not the list that it stands in. Raises MasterKeyFault."""
     try:
-        return vault.unseal(bytes(sealed), place=NAME, row=patient_id)
+        return read_name(sealed, patient_id)
     except Destroyed:
         return _("(erased)")
+    except Unreadable as fault:
+        told(NAME, patient_id, fault.reason)
+        return _("(cannot be read)")
 
 
-def _open(sealed: bytes | memoryview | None, place: str, patient_id: UUID) -> str:
+def read_name(sealed: bytes | memoryview, patient_id: UUID) -> str:
+    """The name itself. Raises Unreadable, MasterKeyFault."""
+    return vault.unseal(bytes(sealed), place=NAME, row=patient_id)
+
+
+def _open(sealed: bytes | memoryview | None, place: str, patient_id: UUID, *, damaged: str = "") -> str:
+    """Empty for what is not there or erased; `damaged` for what does not open."""
     if sealed is None:
         return ""
     try:
         return vault.unseal(bytes(sealed), place=place, row=patient_id)
     except Destroyed:
         return ""
+    except Unreadable as fault:
+        told(place, patient_id, fault.reason)
+        return damaged
+
+
+@functools.lru_cache(maxsize=1_024)
+def told(place: str, row: UUID, reason: str) -> None:
+    """Once in a process."""
+    log.error("field_unreadable", place=place, row=str(row), reason=reason)
 
 
 def open_person(patient: Patient) -> Person:
@@ -83,7 +106,8 @@ def open_person(patient: Patient) -> Person:
             patient.may_call,
             patient.may_text,
             patient.may_leave_message,
-            _open(patient.others_may_answer_sealed, OTHERS, patient.id),
+            # Words, unlike a number, may say it themselves: «nobody else» would be untrue.
+            _open(patient.others_may_answer_sealed, OTHERS, patient.id, damaged=_("(cannot be read)")),
         ),
         address_protected=patient.address_protected,
     )

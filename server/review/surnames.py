@@ -43,6 +43,6 @@ def common() -> frozenset[str]:
 
 def _surname_of(patient: Patient) -> str:
     try:
-        return surname(sealed.open_name(patient.name_sealed, patient.id))
+        return surname(sealed.read_name(patient.name_sealed, patient.id))
     except Unreadable:  # one damaged name must not keep all others from being compared
         return ""
