@@ -5,7 +5,9 @@ versions as there are and this one's hash. Anything else is a `BrokenRecord`: a 
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +15,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from pydantic import ValidationError
 
 from server.audit.models import AuditEvent
@@ -171,15 +174,33 @@ def parts_of(grants: Iterable[Grant], units: Mapping[UUID, Unit]) -> tuple[Grant
 
 
 def excluded_people(patient_id: UUID) -> frozenset[UUID]:
-    """Whom the patient has excluded. A record that cannot be verified still excludes those whom it names."""
-    consent = Consent.objects.filter(patient_id=patient_id, form=Form.EXCLUSIONS).first()
-    if consent is None:
-        return frozenset()
-    text = Version.objects.filter(consent=consent).order_by("-number").values_list("document", flat=True).first()
-    try:
-        return frozenset(parsed(text or "").terms.excluded_people)
-    except ValidationError:
-        return frozenset()
+    """Whom the patient has excluded. One statement while the newest version can be believed; else an alarm, and whoever
+    was ever excluded, as far as what is stored or logged still tells: nobody comes back because of a damaged row."""
+    found: set[UUID] = set()
+    for _, exclusions_logged, stored in _stored_of_form({patient_id}, Form.EXCLUSIONS):
+        if stored is None and not exclusions_logged:
+            continue
+        if stored is None:
+            _alarm(patient_id, 0, "missing")
+        document = read(stored) if stored is not None else None
+        found |= set(document.terms.excluded_people) if document is not None else _ever_excluded(patient_id)
+    return frozenset(found)
+
+
+EXCLUDED = re.compile(r'"excluded_people"\s*:\s*\[([^\]]*)')
+PERSON = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _ever_excluded(patient_id: UUID) -> set[UUID]:
+    """By any version, whole or not, and by any that the log knows."""
+    versions = Version.objects.filter(
+        Q(consent=patient_id) | Q(consent__patient=patient_id, consent__form=Form.EXCLUSIONS)
+    )
+    said = [names for text in versions.values_list("document", flat=True) for names in EXCLUDED.findall(text)]
+    for event in AuditEvent.objects.filter(object_id=patient_id, sealed_hash__isnull=False):
+        with suppress(Unreadable, MasterKeyFault):
+            said.append(str(event.detail.get("excluded_people", "")))
+    return {UUID(one) for names in said for one in PERSON.findall(names)}
 
 
 def _fault(stored: Stored) -> str:

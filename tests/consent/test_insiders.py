@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
+from structlog.testing import capture_logs
 
 from server.common.clock import now
 from server.common.sql import rfc3339
-from server.consent import worker
+from server.consent import records, worker
 from server.consent.models import Consent
 from server.consent.verify import faults
 from server.duties.models import Duty, Kind
@@ -74,6 +75,70 @@ class InThePatientsName(TownTestCase):
         shown = self.person("are").ok("get", room.asks)
         assert [one["unit"] for one in shown["excluded_units"]] == [nav]
         assert self.person("vera").get(f"{room.path}/events").status_code == 404
+
+
+class Exclusions(TownTestCase):
+    """Whom Trine keeps out, when what is stored cannot be believed (L3)."""
+
+    def given(self) -> None:
+        for user in ("sara", "nils"):
+            self.person("trine").ok("post", "exclusions", {"user": str(self.user_id(user))})
+        self.person("trine").ok("delete", f"exclusions/{self.user_id('sara')}")
+
+    def setUp(self) -> None:
+        super().setUp()
+        records._alarm.cache_clear()
+
+    def kept_out(self) -> set[str]:
+        users = {self.user_id(user): user for user in ("sara", "nils", "ida")}
+        return {users[one] for one in records.excluded_people(self.patient_id("trine"))}
+
+    def changed(self, sql: str, *values: Any) -> None:
+        with unguarded(), connection.cursor() as cursor:
+            cursor.execute(sql, values)
+
+    def test_one_statement_when_the_newest_can_be_believed(self) -> None:
+        assert self.kept_out() == {"nils"}
+        for patient, many in ((self.patient_id("trine"), 1), (self.patient_id("are"), 0)):
+            with self.assertNumQueries(1):
+                assert len(records.excluded_people(patient)) == many
+
+    def test_a_newest_that_cannot_be_read_or_believed_lets_nobody_back_in(self) -> None:
+        """Red when it is read as nobody, or as what somebody has written into it."""
+        newest = f"number = {self.newest().version}"
+        emptied = self.document().replace(str(self.user_id("nils")), str(self.user_id("ida")))
+        for document, out in (("{", {"nils", "sara"}), (emptied, {"nils", "sara", "ida"})):
+            with self.subTest(document=document[:1]), capture_logs() as lines:
+                records._alarm.cache_clear()
+                self.changed(f"UPDATE consent_version SET document = %s WHERE {newest}", document)
+                assert self.kept_out() == out
+                assert [one["event"] for one in lines] == ["consent_unreadable"]
+                assert "nils" not in str(lines)
+                assert str(self.user_id("nils")) not in str(lines)
+
+    def test_none_of_them_can_be_read(self) -> None:
+        """What each began with still tells. Red when only whole documents are looked through; when the log, which knows
+        them too, is not asked."""
+        self.changed("UPDATE consent_version SET document = substr(document, 1, length(document) - 1)")
+        assert self.kept_out() == {"nils", "sara"}
+        self.changed("UPDATE consent_version SET document = %s", "{")
+        assert self.kept_out() == {"nils", "sara"}
+
+    def test_rows_that_are_gone_are_missed(self) -> None:
+        """Red when no row means that nobody is kept out, whatever the log knows."""
+        consent = str(self.newest().id) if connection.vendor == "postgresql" else self.newest().id.hex
+        with capture_logs() as lines:
+            self.changed("DELETE FROM consent_version WHERE consent_id = %s", consent)
+            assert self.kept_out() == {"nils", "sara"}
+            self.changed("DELETE FROM consent_consent WHERE id = %s", consent)
+            assert self.kept_out() == {"nils", "sara"}
+        assert {(one["event"], one["fault"]) for one in lines} == {("consent_unreadable", "missing")}
+
+    def newest(self) -> Consent:
+        return Consent.objects.get(form="exclusions")
+
+    def document(self) -> str:
+        return self.newest().versions.order_by("-number")[0].document
 
 
 class ByWayOfTheDatabase(TownTestCase):
