@@ -101,8 +101,9 @@ BEGIN
   -- What server/operate/watchdog.py asks for, column by column: no name, no text, no number, no address.
   FOR here IN
     SELECT * FROM (VALUES
-      ('alerts_alert', 'SELECT (id, state, duty, due_at, generation, synthetic, programme_id, raised_at, outcome)'),
-      ('alerts_alertevent', 'SELECT (alert_id, generation, at)'),
+      ('alerts_alert',
+       'SELECT (id, state, duty, due_at, generation, synthetic, programme_id, raised_at, closed_at, outcome)'),
+      ('alerts_alertevent', 'SELECT (alert_id, generation, at, type)'),
       ('alerts_routerbeat', 'SELECT (at)'),
       ('alerts_programme', 'SELECT (id, opened_at, closed_at, office_hours, exceptions)'),
       ('alerts_shift', 'SELECT (programme_id, user_id, begins, ends, source, cancelled_at)'),

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
 OVERDUE_S, UNPAGED_S, SILENT_S = 15.0, 30.0, 15.0
+CLOSED_S, FAR_S = 24 * 3600.0, 5 * 3600.0
+"""How long ago an alert may have been closed to be looked at; how far ahead none is ever due."""
 JUMP_S = 2.0
 TOLD_S = 600.0
 """For so long a jump of the clock is told: long enough for whoever waits for pings to notice."""
@@ -40,6 +42,8 @@ GRACE_S = 60.0
 URGENT = (
     "alerts_overdue",
     "alerts_unpaged",
+    "alert_closed_silently",
+    "alert_due_far",
     "pages_late",
     "router_silent",
     "clock_jumped",
@@ -120,6 +124,12 @@ UNPAGED = """
       AND d.generation = a.generation AND d.channel <> 'email' AND d.accepted_at IS NOT NULL)
 """
 """Calling people began, or began anew, so long ago, and no provider has taken anything that wakes somebody."""
+SILENTLY = """
+    SELECT COUNT(*) FROM alerts_alert a WHERE a.state = 'closed' AND (a.closed_at > %s OR a.raised_at > %s)
+    AND NOT EXISTS (SELECT 1 FROM alerts_alertevent e WHERE e.alert_id = a.id AND e.type = 'closed')
+"""
+"""Ended by no deed: each writes its event in the same transaction."""
+FAR = "SELECT COUNT(*) FROM alerts_alert WHERE state <> 'closed' AND due_at > %s"
 LATE = """
     SELECT COUNT(*) FROM notify_delivery WHERE state IN ('waiting', 'leased') AND urgent
     AND kind IN ('page', 'synthetic') AND due_at < %s
@@ -131,6 +141,9 @@ def _alerts(database: Database, at: datetime) -> Iterable[Finding]:
     overdue = database.time_in(at - timedelta(seconds=OVERDUE_S))
     yield from _some("alerts_overdue", database.ask(OVERDUE, overdue))
     yield from _some("alerts_unpaged", database.ask(UNPAGED, database.time_in(at - timedelta(seconds=UNPAGED_S))))
+    closed = database.time_in(at - timedelta(seconds=CLOSED_S))
+    yield from _some("alert_closed_silently", database.ask(SILENTLY, closed, closed))
+    yield from _some("alert_due_far", database.ask(FAR, database.time_in(at + timedelta(seconds=FAR_S))))
     yield from _some("pages_late", database.ask(LATE, overdue))
 
 

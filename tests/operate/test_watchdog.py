@@ -69,6 +69,10 @@ class Found(NightTestCase):
         Alert.objects.update(**more)
         return self.alert()
 
+    def closed(self, alert: Alert) -> None:
+        """The row alone."""
+        Alert.objects.filter(id=alert.id).update(state="closed", due_at=None, duty="", closed_at=now(), responder=None)
+
     # --- calls for help ---
     def test_nothing_on_a_quiet_night(self) -> None:
         assert self.codes() == []
@@ -80,8 +84,28 @@ class Found(NightTestCase):
         assert self.codes() == []
         Alert.objects.update(due_at=ago(16))
         assert self.codes() == ["alerts_overdue"]
-        Alert.objects.filter(id=alert.id).update(state="closed", due_at=None, duty="", closed_at=now(), responder=None)
+        self.closed(alert)
+        AlertEvent.objects.create(alert=alert, n=99, at=now(), type="closed", generation=0, step=0)
         assert self.codes() == []
+
+    def test_one_that_was_closed_by_nobody(self) -> None:
+        """A hand in the database, or a fault of ours. Red when only open calls are looked at."""
+        alert = self.raised()
+        self.closed(alert)
+        assert self.codes() == ["alert_closed_silently"]
+        assert Finding("alert_closed_silently").is_urgent
+        Alert.objects.update(closed_at=ago(25 * 3600))
+        assert self.codes() == ["alert_closed_silently"], "it was raised today, whatever is said of its end"
+        Alert.objects.update(raised_at=ago(26 * 3600))
+        assert self.codes() == [], "that is for the log"
+
+    def test_one_that_nobody_looks_at_for_long(self) -> None:
+        """A clock that was far ahead once. Red when an alert is only ever too late."""
+        self.raised(due_at=now() + 5 * HOUR - timedelta(seconds=30))
+        assert self.codes() == []
+        Alert.objects.update(due_at=now() + 5 * HOUR + timedelta(seconds=30))
+        assert self.codes() == ["alert_due_far"]
+        assert Finding("alert_due_far").is_urgent
 
     def test_an_alert_of_which_no_provider_has_taken_a_page(self) -> None:
         alert = self.raised(due_at=now() + HOUR)
@@ -160,7 +184,7 @@ class Found(NightTestCase):
                 made = self.trial(raised_at=ago(late), **state)
                 assert set(self.codes()) == set(codes) - {"alerts_unpaged"}, "a trial is nobody's call"
             assert self.codes() == [], "nobody is to be tried"
-            made.delete()
+            Alert.objects.filter(id=made.id).update(raised_at=ago(3 * 3600))
 
     def test_a_trial_that_comes_back_after_one_that_did_not(self) -> None:
         self.trial(raised_at=ago(3600), state="closed", outcome="unanswered", closed_at=now())
@@ -258,7 +282,10 @@ class Found(NightTestCase):
         fields: dict[str, Any] = {"due_at": now(), "step_at": now(), "raised_from": "synthetic", **more}
         if fields.get("state") == "closed":
             fields |= {"due_at": None, "duty": ""}
-        return Alert.objects.create(id=new_id(), programme=self.programme, synthetic=True, **fields)
+        made = Alert.objects.create(id=new_id(), programme=self.programme, synthetic=True, **fields)
+        if made.state == "closed":
+            AlertEvent.objects.create(alert=made, n=0, at=now(), type="closed", generation=0, step=0)
+        return made
 
 
 class Alone(SimpleTestCase):
