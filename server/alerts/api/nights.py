@@ -135,8 +135,8 @@ class Figures(APIView):
         operation_id="figures",
         summary="How fast people answered",
         description="Median and nine tenths, by hour and weekday in Oslo; `definitions` say in words what each is. "
-        "Whoever is not in the team gets the calendar month in which `from` is, once it is over; `from` and `to` of the "
-        "answer say which days are counted.",
+        "Whoever is not in the team gets the calendar month in which `from` is, once it is over; the answer's `from` "
+        "and `to` say which days are counted.",
         parameters=[Between],
         responses=FiguresView,
     )
