@@ -1,8 +1,11 @@
 """What production refuses to start with, each in one clear line, and that it starts with what is proper."""
 
 import base64
+import json
 import secrets
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -12,7 +15,7 @@ from django.conf import settings
 from server.notify import vapid
 from server.operate import preflight
 from server.settings.env import Environment, read_environment
-from tests.support.served import environment, manage, once, production, serve
+from tests.support.served import ROOT, environment, manage, once, production, serve
 
 pytestmark = once
 
@@ -106,6 +109,32 @@ def test_secrets_are_not_shown() -> None:
 
 def test_a_demo_key_is_refused(tmp_path: Path) -> None:
     assert "demo" in refused(production(tmp_path, MASTER_KEYS="", MASTER_KEY_FILE=key_file(tmp_path, demo=True)))
+
+
+def test_whoever_vanishes_holds_nothing_for_long(tmp_path: Path) -> None:
+    """A host that loses its power within a transaction keeps the rows that it has locked until somebody ends it: for
+    two hours, if nobody says otherwise. `prove_vanished` has one that does."""
+    env = production(tmp_path, DATABASE_URL=f"{POSTGRES}?sslmode=disable")
+    show = "import json; from server.settings import DATABASES; d = DATABASES['default']['OPTIONS']; del d['pool']; "
+    shown = subprocess.check_output([sys.executable, "-c", show + "print(json.dumps(d))"], env=env, cwd=ROOT)
+    options = json.loads(shown)
+    alive = {name: value for name, value in options.items() if "keepalives" in name or name == "tcp_user_timeout"}
+    assert alive == {
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+    assert options["sslmode"] == "disable", "what the address says is kept"
+    theirs = [one.strip() for one in options["options"].split("-c ")]
+    assert {
+        "idle_in_transaction_session_timeout=15000",
+        "tcp_keepalives_idle=5",
+        "tcp_keepalives_interval=2",
+        "tcp_keepalives_count=3",
+        "tcp_user_timeout=10000",
+    } <= set(theirs)
 
 
 def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 `statement_timeout` covers a slow server; a frozen or unreachable one accepts bytes for ever and would hold the request.
 psycopg waits for everything in `Connection.wait`, so one limit there covers statements, BEGIN and COMMIT alike.
+
+It is the same the other way round: the server gives up on us, and lets go of what we have locked.
 """
 
 from typing import Any, Self
@@ -9,6 +11,22 @@ from typing import Any, Self
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
+
+ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Our end: a server that is gone is noticed although nobody says so. Seconds; milliseconds."""
+
+SESSION = (
+    "-c idle_in_transaction_session_timeout=15000 "
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000"
+)
+"""The server's end. A host without power, or a process that stands still, would keep its locks for hours, and whoever
+needs the row (a call for help, the router's own) would wait as long. No transaction of ours is idle for seconds."""
 
 
 class ServerSilent(psycopg.OperationalError):

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import dj_database_url
 
 from server.common.logs import logging_config
-from server.common.postgres import ImpatientConnection
+from server.common.postgres import ALIVE, SESSION, ImpatientConnection
 from server.settings.env import MAIL_PORTS, ROOT, read_environment, with_town
 
 ENV = with_town(read_environment())
@@ -78,13 +78,14 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
+        **ALIVE,
         **DATABASES["default"].get("OPTIONS", {}),
         # Parameters travel apart from the statement, so a failing statement in the server's log carries none.
         "server_side_binding": True,
         "prepare_threshold": 3,
         "connect_timeout": max(2, min(3, int(ENV.db_timeout_s))),
         "application_name": "samsnakk",
-        "options": f"-c statement_timeout={int(ENV.db_timeout_s * 900)} -c timezone=UTC",
+        "options": f"-c statement_timeout={int(ENV.db_timeout_s * 900)} -c timezone=UTC {SESSION}",
         "pool": {
             # Waiting for a connection, and for the check that it lives, share one limit: an answer comes within
             # one and a half of it, whatever has frozen.
