@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from server.alerts.authentication import actor_of_key
-from server.alerts.models import Alert, AlertAlias, AlertKey, TeamMember
+from server.alerts.models import Alert, AlertAlias, AlertEvent, AlertKey, TeamMember
 from server.audit.actions import record_many
 from server.audit.entry import Actor, Entry
 from server.common.errors import NotFound, Refusal
@@ -20,6 +20,7 @@ from server.people.actors import Acting
 from server.people.models import Relation
 from server.people.periods import NOW, current_at
 
+PRESSED = ("raised", "pressed_again")
 ALERTS = ("programme", "policy", "patient", "responder")
 
 
@@ -114,8 +115,10 @@ def in_team(acting: Acting, alert: Alert) -> bool:
 
 
 def raised_it(acting: Acting, alert: Alert) -> bool:
-    """Whether this person raised it for the patient, and their unit still has to do with the patient."""
-    if acting.engagement is None or alert.raised_by_id != acting.user.id or alert.patient_id is None:
+    """Whether this person has called for the patient, and their unit still has to do with the patient."""
+    if acting.engagement is None or alert.patient_id is None:
+        return False
+    if not AlertEvent.objects.filter(alert=alert, type__in=PRESSED, actor=acting.user).exists():
         return False
     relations = Relation.objects.current(acting.at).filter(patient_id=alert.patient_id)
     return relations.filter(unit_id=acting.engagement.unit_id).exists()

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from server.alerts.authentication import actor_of_key
-from server.alerts.doors import ALERTS, Opened
-from server.alerts.models import Alert, AlertKey, TeamMember
+from server.alerts.doors import ALERTS, PRESSED, Opened
+from server.alerts.models import Alert, AlertEvent, AlertKey, TeamMember
 from server.consent.records import excluded_people
 from server.people.actors import Acting
 from server.people.models import Relation
@@ -17,7 +17,8 @@ from server.people.models import Relation
 def open_around(users: Collection[UUID]) -> list[Alert]:
     """Open calls for help that these people may have to do with, oldest first; one statement."""
     teams = TeamMember.objects.current().filter(user_id__in=users).values("programme_id")
-    around = Q(patient__user_id__in=users) | Q(raised_by_id__in=users) | Q(programme_id__in=teams)
+    pressed = AlertEvent.objects.filter(type__in=PRESSED, actor_id__in=users, alert__closed_at=None).values("alert_id")
+    around = Q(patient__user_id__in=users) | Q(id__in=pressed) | Q(programme_id__in=teams)
     rows = Alert.objects.exclude(state="closed").filter(around, synthetic=False).select_related(*ALERTS)
     return list(rows.order_by("raised_at", "id"))
 
@@ -46,6 +47,8 @@ class Circle:
     """(programme, user, engagement)."""
     excluded: Mapping[UUID, frozenset[UUID]]
     """By patient, whom they have excluded (L3)."""
+    callers: frozenset[tuple[UUID, UUID]]
+    """(alert, user): staff who have called for the patient."""
     related: frozenset[tuple[UUID, UUID]]
     """(unit, patient): units that have to do with a patient for whom somebody at work has called."""
 
@@ -62,23 +65,30 @@ class Circle:
             return None
         if (alert.programme_id, who.user.id, who.engagement.id) in self.teams:
             return Opened(alert, "team", who.actor, "alert")
-        if alert.raised_by_id == who.user.id and (who.engagement.unit_id, alert.patient_id) in self.related:
+        called = (alert.id, who.user.id) in self.callers
+        if called and (who.engagement.unit_id, alert.patient_id) in self.related:
             return Opened(alert, "raiser", who.actor, "relation")
         return None
 
 
 def circle(alerts: Sequence[Alert]) -> Circle:
-    """A statement for the teams, one for relations where staff have called, and two for each patient: few call at
-    once."""
+    """A statement for the teams, one for who has called, one for relations where staff have, and two for each patient:
+    few call at once."""
     members = TeamMember.objects.current().filter(programme_id__in={one.programme_id for one in alerts})
     teams = frozenset(members.values_list("programme_id", "user_id", "engagement_id"))
     patients = [one.patient for one in alerts if one.patient is not None]
-    by_staff = [one.patient_id for one in alerts if one.raised_from == "staff" and one.patient_id is not None]
-    relations = Relation.objects.current().filter(patient_id__in=by_staff).values_list("unit_id", "patient_id")
-    users = {user for _, user, _ in teams} | {one.raised_by_id for one in alerts} | {one.user_id for one in patients}
+    pressed = AlertEvent.objects.filter(alert__in=alerts, type__in=PRESSED, actor__isnull=False)
+    callers = frozenset(pressed.values_list("alert_id", "actor_id")) - {
+        (one.id, one.patient.user_id) for one in alerts if one.patient is not None
+    }
+    by_staff = {alert for alert, _ in callers}
+    helped = [one.patient_id for one in alerts if one.id in by_staff and one.patient_id is not None]
+    relations = Relation.objects.current().filter(patient_id__in=helped).values_list("unit_id", "patient_id")
+    users = {user for _, user, _ in teams} | {user for _, user in callers} | {one.user_id for one in patients}
     return Circle(
         users=frozenset(one for one in users if one is not None),
         teams=teams,
         excluded={one.id: excluded_people(one.id) for one in patients},
-        related=frozenset(relations) if by_staff else frozenset(),
+        callers=callers,
+        related=frozenset(relations) if helped else frozenset(),
     )

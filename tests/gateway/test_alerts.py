@@ -67,7 +67,7 @@ class LiveTestCase(GatewayTestCase, Night):
             row = store.locked(UUID(alert["id"]))
             assert row is not None
             note = Note("page_received", page=uuid4(), contact=self.user_id(who), channel="push")
-            store.write_outcome(row, [note], now=now(), soon=False)
+            store.write_outcome(row, note, now=now(), soon=False)
 
     def over_rest(self, by: Client | str, alert: JSON) -> JSON:
         client = self.person(by) if isinstance(by, str) else by
