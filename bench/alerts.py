@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,14 +60,16 @@ class Phone:
     def __init__(self, push: PushService) -> None:
         self.device = push.subscribe(on_message=self._shown)
         self.base = ("127.0.0.1", 0)
-        self.refused = 0
+        self.refused: Counter[str] = Counter()
+        """What it was told instead of 200: status and path."""
 
     def _shown(self, message: Message) -> None:
         if message["kind"] == "page":
             connection = HTTPConnection(*self.base, timeout=30)
             for verb in ("receipt", "accept"):
                 status = ask(connection, "POST", f"/api/v1/pages/{message['token']}/{verb}")
-                self.refused += status != 200
+                if status != 200:
+                    self.refused[f"{verb} {status}"] += 1
             connection.close()
 
 
@@ -173,9 +176,9 @@ def run(plan: argparse.Namespace, say: Said) -> dict[str, Any]:
             say(f"{rate:g}/s: page {step['page_ms'].get('p50')} ms, {step['cpu_ms_each']} CPU ms each")
         told["closed"] = measured(servers, lambda: callers.closed_loop(plan.callers, plan.calls))
         told["closed"]["callers"] = plan.callers
+        told["phone_refused"] = dict(phone.refused)
         told["exit_statuses"] = servers.stop()
         told["statements"] = json.loads(module(servers, "bench.costs", given=keys[0]))
-        told["refused_by_page"] = phone.refused
     return told
 
 

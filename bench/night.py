@@ -54,8 +54,7 @@ def build(patients: int, devices: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
             made = bulk_patients([programme.unit], min(AT_A_TIME, patients - begun), recorded_by=leader.user)
             new = [new_key() for _ in made]
             AlertKey.objects.bulk_create(
-                AlertKey(patient=patient, digest=digest_of(key))
-                for patient, key in zip(made, new, strict=True)
+                AlertKey(patient=patient, digest=digest_of(key)) for patient, key in zip(made, new, strict=True)
             )
         keys += new
     return keys

@@ -202,3 +202,21 @@ def test_the_whole_benchmark_in_small(tmp_path: Path) -> None:
     assert told["A"][0]["delivered_to_all"] == told["A"][0]["sent"]
     assert told["exit_statuses"] == [0, 0]
     assert "lost" in done.stdout
+
+
+@pytest.mark.prove
+@pytest.mark.skipif(
+    not os.environ.get("DATABASE_URL"), reason="runs with the real servers, in the other half of the tests"
+)
+def test_the_benchmark_of_calls_for_help_in_small(tmp_path: Path) -> None:
+    """As `test_the_whole_benchmark_in_small`, with a push service."""
+    command = [sys.executable, "-m", "bench", "alerts", "--smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert told["closed"]["calls"] == 8
+    assert told["phone_refused"] == {}
+    assert told["statements"]["put"] > 10
+    assert (
+        0 < told["open"][0]["put_ms"]["p50"] < told["open"][0]["page_ms"]["p50"] < told["open"][0]["accept_ms"]["p50"]
+    )

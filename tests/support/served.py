@@ -42,9 +42,9 @@ class Served:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """The least a process needs, and `more`; nothing of the caller's own settings."""
+    """The least a process needs, and `more`; nothing of the caller's own settings, and no watchdog beside it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "VAR_DIR": str(folder / "var"), **more}
+    return {**kept, "VAR_DIR": str(folder / "var"), "WATCHDOG": "0", **more}
 
 
 def production(folder: Path, **more: str) -> dict[str, str]:
