@@ -61,8 +61,8 @@ ONCE = {
 """What may be written although the table as a whole may not be changed."""
 WATCHDOG = {"operate_watchreport": CHANGES}
 WATCHED = {
-    "alerts_alert": "id state duty due_at generation synthetic programme_id raised_at outcome",
-    "alerts_alertevent": "alert_id generation at",
+    "alerts_alert": "id state duty due_at generation synthetic programme_id raised_at closed_at outcome",
+    "alerts_alertevent": "alert_id generation at type",
     "alerts_routerbeat": "at",
     "alerts_programme": "id opened_at closed_at office_hours exceptions",
     "alerts_shift": "programme_id user_id begins ends source cancelled_at",
