@@ -15,61 +15,21 @@ import pytest
 
 from server.alerts import deeds
 from server.alerts.deeds import CALL_113, PLAN_CONTACTS, SPEAK_ALONE, Taken, Unfit
-from tests.alerts.wound import IDA, MONA, NILS, SECOND, Wound, at_step
-
-
-def received() -> Wound:
-    return Wound()
-
-
-def paging() -> Wound:
-    return at_step(Wound(), 1)
-
-
-def exhausted() -> Wound:
-    return at_step(Wound(), 4)
-
-
-def cancelled() -> Wound:
-    wound = paging()
-    wound.do(deeds.cancel)
-    return wound
-
-
-def accepted() -> Wound:
-    wound = paging()
-    wound.accept(NILS, 0)
-    return wound
-
-
-def calling() -> Wound:
-    return _and(accepted(), lambda wound: wound.by(deeds.calling, NILS))
-
-
-def in_contact() -> Wound:
-    return _and(calling(), lambda wound: wound.by(deeds.in_contact, NILS, alone=False))
-
-
-def not_reached() -> Wound:
-    return _and(calling(), lambda wound: wound.by(deeds.not_reached, NILS))
-
-
-def offered() -> Wound:
-    return _and(accepted(), lambda wound: wound.by(deeds.hand_over, NILS, IDA.id))
-
-
-def following_up() -> Wound:
-    return _and(cancelled(), lambda wound: wound.accept(NILS, 0))
-
-
-def closed() -> Wound:
-    return _and(in_contact(), lambda wound: wound.by(deeds.close, NILS, "helped_by_phone", "none"))
-
-
-def _and(wound: Wound, deed: Callable[[Wound], object]) -> Wound:
-    deed(wound)
-    return wound
-
+from tests.alerts.moments import (
+    accepted,
+    calling,
+    cancelled,
+    closed,
+    exhausted,
+    following_up,
+    in_contact,
+    not_reached,
+    offered,
+    paging,
+    received,
+    then,
+)
+from tests.alerts.wound import IDA, MONA, NILS, SECOND, Wound
 
 Begin = Callable[[], Wound]
 CALLED: list[Begin] = [received, paging, exhausted, cancelled]
@@ -247,7 +207,7 @@ def test_what_is_closed_is_not_accepted() -> None:
 
 
 def test_the_giver_stays_responsible_until_the_receiver_accepts() -> None:
-    wound = _and(in_contact(), lambda one: one.by(deeds.hand_over, NILS, IDA.id))
+    wound = then(in_contact(), lambda one: one.by(deeds.hand_over, NILS, IDA.id))
     assert (wound.case.state, wound.case.responder) == ("handover_offered", NILS.id)
     with pytest.raises(Taken) as taken:
         wound.accept(MONA)
@@ -417,6 +377,6 @@ def test_who_was_not_reached_is_closed_once_113_was_called() -> None:
 
 
 def test_an_offer_ends_with_the_alert() -> None:
-    wound = _and(in_contact(), lambda one: one.by(deeds.hand_over, NILS, IDA.id))
+    wound = then(in_contact(), lambda one: one.by(deeds.hand_over, NILS, IDA.id))
     wound.by(deeds.close, NILS, "visited", "present")
     assert (wound.case.state, wound.case.outcome, wound.case.children) == ("closed", "visited", "present")

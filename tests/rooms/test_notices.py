@@ -18,52 +18,15 @@ from server.gateway.hub import Hub
 from server.notify.models import Delivery
 from server.rooms import notices
 from server.rooms.models import Member, Notice
-from server.rooms.notices import HEARD, Heard
-from tests.base import Opened, TownTestCase, TownTransactionTestCase
-from tests.support.deliveries import deliver, make_due, means
-from tests.support.push_service import PushService, Subscription
+from server.rooms.notices import Heard
+from tests.base import TownTestCase, TownTransactionTestCase
+from tests.rooms.devices import Devices
+from tests.support.deliveries import deliver, make_due
 from tests.support.served import sqlite_only
 from tests.support.threads import at_once
 
 
-class _Devices:
-    """People have devices; a notice is due at once, unless a test says otherwise."""
-
-    room: Opened
-    devices: dict[str, Subscription]
-
-    def start(self: Any) -> None:
-        self.push = self.enterContext(PushService())
-        self.settings(notice_after_s=0)
-        self.devices = {}
-
-    def settings(self: Any, **env: Any) -> None:
-        self.enterContext(means(**{"push_hosts_allowed": [self.push.host], "notice_spread_s": 0, **env}))
-
-    def device(self: Any, name: str) -> Subscription:
-        browser: Subscription = self.push.subscribe(key=self.person(name).ok("get", "push/key")["key"])
-        self.person(name).ok("post", "devices", {"subscription": browser})
-        self.devices[name] = browser
-        return browser
-
-    def tick(self) -> int:
-        HEARD.everything()
-        return notices.tick()
-
-    def told(self: Any) -> dict[str, int]:
-        """Look, send, and say how many notices each device has had."""
-        self.tick()
-        deliver()
-        return {name: len(found) for name, sub in self.devices.items() if (found := self.push.posts(sub))}
-
-    def read(self: Any, name: str, seq: int) -> None:
-        self.person(name).ok("put", f"{self.room.path}/read", {"seq": seq})
-
-    def member(self, name: str) -> Member:
-        return Member.objects.get(room_id=self.room.id, user__username=name)
-
-
-class Told(_Devices, TownTestCase):
+class Told(Devices, TownTestCase):
     pytestmark = sqlite_only
 
     def given(self) -> None:
@@ -197,7 +160,7 @@ class Told(_Devices, TownTestCase):
         assert not Notice.objects.get(member=self.member("vera")).lost
 
 
-class NotToldAnyMore(_Devices, TownTestCase):
+class NotToldAnyMore(Devices, TownTestCase):
     """Access ends between the order and the sending. Red when `may_send` answers true."""
 
     pytestmark = sqlite_only
@@ -264,7 +227,7 @@ class NotToldAnyMore(_Devices, TownTestCase):
         assert withdrawn
 
 
-class Away(_Devices, TownTestCase):
+class Away(Devices, TownTestCase):
     pytestmark = sqlite_only
 
     def setUp(self) -> None:
@@ -297,7 +260,7 @@ class Away(_Devices, TownTestCase):
         assert self.told() == {"are": 1}
 
 
-class Looking(_Devices, TownTestCase):
+class Looking(Devices, TownTestCase):
     """Hints make it quick, and nothing depends on them (law 4)."""
 
     pytestmark = sqlite_only
@@ -408,7 +371,7 @@ class Looking(_Devices, TownTestCase):
         assert notices.tick() == 1
 
 
-class TwoWorkers(_Devices, TownTransactionTestCase):
+class TwoWorkers(Devices, TownTransactionTestCase):
     def test_at_once(self) -> None:
         """They find the same members, some a moment later; each member is told once. Red when `_claim` does not compare
         the number."""
