@@ -32,6 +32,9 @@ from server.alerts.policy import (
     stored,
 )
 from tests.alerts.wound import IDA, MONA, NIGHT, NILS, SARA, STAFFED_PHONE, Wound, at_step, person, roster, who
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 HOUR = 3600.0
 

@@ -10,6 +10,9 @@ from server.alerts.policy import (
     TEAM,
 )
 from tests.alerts.wound import IDA, NIGHT, NILS, SARA, SECOND, STAFFED_PHONE, Wound, at_step
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 HOUR = 3600.0
 

@@ -12,6 +12,9 @@ responder does.
 import hypothesis
 
 from tests.alerts.nights import Night
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 TestNight = Night.TestCase
-TestNight.settings = hypothesis.settings(max_examples=4 * hypothesis.settings().max_examples, stateful_step_count=30)
+TestNight.settings = hypothesis.settings(max_examples=2 * hypothesis.settings().max_examples, stateful_step_count=25)

@@ -30,6 +30,9 @@ from tests.alerts.moments import (
     then,
 )
 from tests.alerts.wound import IDA, MONA, NILS, SECOND, Wound
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 Begin = Callable[[], Wound]
 CALLED: list[Begin] = [received, paging, exhausted, cancelled]

@@ -11,6 +11,9 @@ from server.alerts.models.alerts import State
 from server.alerts.view import NOBODY_YET_S
 from server.operate import watchdog
 from server.settings.env import Environment
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "alerts.md").read_text()

@@ -4,6 +4,9 @@ import itertools
 
 from server.alerts.policy import FINAL, ON_CALL_NOW, Policy, Step
 from tests.alerts.wound import NILS, Wound, person, roster
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 LONG = Policy((Step((ON_CALL_NOW,), wait_s=1800), Step((FINAL,))))
 LONGEST_SILENCE_S = 100

@@ -32,6 +32,9 @@ from tests.alerts.rosters import (
     read,
     rotation,
 )
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 HOUR = timedelta(hours=1)
 NIGHTLY = tuple(Restriction(day, "15:30", "08:00") for day in range(7))

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from server.alerts.calendar import Calendar, Span, common, exception_faults, minus, union
 from tests.alerts.rosters import WEEKDAYS, oslo
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 HOURS = [oslo(f"2026-01-05T{hour:02}:00") for hour in range(24)]
 spans = st.lists(st.tuples(st.integers(0, 23), st.integers(0, 23)), max_size=8).map(

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from server.alerts.roster import Shift, expand, ics
 from tests.alerts.rosters import IDA, NAMES, NILS, OFFICE, oslo, rotation
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 SHIFTS = expand([rotation()], [], OFFICE, date(2026, 3, 27), 3)
 HOST = "muli.example"

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from server.alerts.roster import Calendar, Override, Restriction, Rotation, Shift, expand, on_call, overlay, quality
 from server.people.hours import DAYS, OSLO
 from tests.alerts.rosters import BACKUP, CHANGE, IDA, MONA, NILS, PRIMARY, oslo
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 PEOPLE = (NILS, IDA, MONA)
 FIRST, LENGTH = date(2026, 10, 20), 9  # the night to 25 October is in it

@@ -8,6 +8,9 @@ import pytest
 
 from server.alerts.roster import Gap, Report, Shift, ShortRest, Unreachable, expand, quality
 from tests.alerts.rosters import BACKUP, IDA, MONA, NEVER_OPEN, NILS, OFFICE, PRIMARY, oslo, override, rotation
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 MONDAY, FORTNIGHT = oslo("2026-01-12T00:00"), oslo("2026-01-26T00:00")
 ALL = {NILS: ["push"], IDA: ["push"], MONA: ["sms"]}

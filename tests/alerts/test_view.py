@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.alerts.view import TOLD, Happened, Line, lines
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 T0 = datetime(2026, 11, 22, 1, 10, 3, tzinfo=UTC)
 NILS, IDA = UUID(int=1), UUID(int=2)
