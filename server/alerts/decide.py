@@ -207,7 +207,10 @@ class _Stage:
         return after(self.case.step_at, min(self.step.voice_after_s, VOICE_S, self.step.wait_s / 2))
 
     def _again_at(self, contact: Contact, channel: str, way: _Way) -> datetime | None:
-        """When it is tried once more: a call that nobody took; a message to whoever has no telephone."""
+        """When it is tried once more: a call that nobody took; a message to whoever has no telephone. A duty telephone
+        where somebody has been told is left in peace for the rest of the step."""
+        if any(one.type == "duty_phone_answered" and one.contact == contact.id for one in self._events):
+            return None
         if channel == "voice":
             few = _calls(contact, way) < CALLS
             ended = max((one.at for one in way.failed), default=way.newest)

@@ -134,12 +134,16 @@ def wake() -> None:
 def _attempt(alert_id: UUID, verb: Callable[[UUID], bool]) -> bool:
     try:
         return verb(alert_id)
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError) as error:
+        if not connection.is_usable():
+            raise  # the database is gone
+        log.error("alert_not_routed", alert=str(alert_id), error=type(error).__name__)
+        return False  # its row is held, or its statement took too long: the others' turn
     except (store.Overtaken, IntegrityError):
         return False  # somebody else was faster; it is looked at again while it is due
     except Exception:
         log.exception("alert_not_routed", alert=str(alert_id))
         # It must not stand before the others for ever; it is looked at again soon.
-        Alert.objects.filter(id=alert_id, due_at__isnull=False).update(due_at=now() + AGAIN)
+        at = now()
+        Alert.objects.filter(id=alert_id, due_at__lte=at).update(due_at=at + AGAIN)
         return False

@@ -249,7 +249,7 @@ def _taken(alert: Alert, decision: Decision) -> None:
 
 def _taken_order(alert: Alert, address: UUID, user: UUID, language: str) -> notify.Order:
     return notify.Order(
-        id=uuid5(alert.id, f"taken/{address}/{alert.version}"),
+        id=uuid5(alert.id, f"taken/{address}/{alert.generation}"),  # once, however often it passes on
         kind="taken",
         about=alert.id,
         generation=alert.generation,
