@@ -12,6 +12,9 @@ from django.db import connection
 from server.common.words import WORDS
 from server.gateway import frames
 from server.settings.env import Environment
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

@@ -11,6 +11,9 @@ from django.conf import settings
 from server.common.language import asked_for
 from server.common.words import WORDS
 from tests.base import Client, TownTestCase
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUES = ROOT / "server" / "locale"

@@ -1,7 +1,7 @@
 """`make test` and `make lint`: every check as a process of its own, a few at a time, reported in a fixed order.
 
 The tests are the longest: each engine's in two halves, of which one mostly waits, for servers, sockets and clocks, and
-leaves the processors to the others; so three checks run at a time on two processors. Each output goes to
+leaves the processors to the others; so four checks run at a time on two processors. Each output goes to
 `.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and any failure is exit status 1.
 """
 
@@ -84,7 +84,7 @@ def pytest(cache: str, *arguments: str) -> list[str]:
 def tests(*arguments: str) -> list[Check]:
     """Both engines' tests, the longest first; in one piece each when `arguments` say which."""
     services = [PYTHON, "-m", "tools.services", "run", "--"]
-    halves = {"tests": arguments} if arguments else {"waiting tests": WAITING, "tests": unnamed()}
+    halves = {"tests": arguments} if arguments else {"tests": unnamed(), "waiting tests": WAITING}
     found = []
     for half, chosen in halves.items():
         real = pytest(f"{half} postgresql".replace(" ", "-"), *chosen)
@@ -165,7 +165,7 @@ class Runner:
 
 
 def workers() -> int:
-    return max(3, min(6, os.cpu_count() or 2))
+    return max(4, min(6, os.cpu_count() or 2))
 
 
 def report(check: Check, outcome: Outcome) -> None:

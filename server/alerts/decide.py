@@ -4,10 +4,12 @@
 the policy; when a responder lets a time pass, calling people resumes. What people do is in `deeds.py`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from server.alerts.facts import Case, Contact, Decision, Endpoint, Note, Page, Roster, Seen, after, page_id
 from server.alerts.policy import CHANNELS, VOICE_S, Step
@@ -129,7 +131,14 @@ class _Stage:
         before = {one.id: one for one in roster.get("responder", ()) if case.generation}
         self.called = [one for one in (before | named).values() if self._channels(one)]
         """They, and whoever had it before calling began anew; nobody waits for those either."""
-        self._events = events
+        self._pages: dict[tuple[UUID | None, str], list[Seen]] = defaultdict(list)
+        self._told: dict[UUID | None, list[Seen]] = defaultdict(list)
+        self._said = {(one.type, one.contact) for one in events}
+        for one in events:
+            if one.type == "page":
+                self._pages[one.contact, one.channel].append(one)
+            elif one.page is not None:
+                self._told[one.page].append(one)
 
     def over(self, last_resort: bool) -> str:
         """Why the step is over, as a code; empty while it is not."""
@@ -209,7 +218,7 @@ class _Stage:
     def _again_at(self, contact: Contact, channel: str, way: _Way) -> datetime | None:
         """When it is tried once more: a call that nobody took; a message to whoever has no telephone. A duty telephone
         where somebody has been told is left in peace for the rest of the step."""
-        if any(one.type == "duty_phone_answered" and one.contact == contact.id for one in self._events):
+        if ("duty_phone_answered", contact.id) in self._said:
             return None
         if channel == "voice":
             few = _calls(contact, way) < CALLS
@@ -222,11 +231,10 @@ class _Stage:
         return again if again < after(self.case.step_at, self.step.wait_s) else None
 
     def _way(self, contact: Contact, channel: str) -> _Way | None:
-        pages = [e for e in self._events if e.type == "page" and (e.contact, e.channel) == (contact.id, channel)]
+        pages = self._pages.get((contact.id, channel))
         if not pages:
             return None
-        ids = {one.page for one in pages}
-        told = [one for one in self._events if one.page in ids]
+        told = [one for page in pages for one in self._told.get(page.page, ())]
         return _Way(
             min(one.at for one in pages),
             max(one.at for one in pages),
@@ -237,7 +245,7 @@ class _Stage:
         )
 
     def _declined(self, contact: Contact) -> bool:
-        return any(one.type == "page_declined" and one.contact == contact.id for one in self._events)
+        return ("page_declined", contact.id) in self._said
 
     def _lost(self, contact: Contact) -> bool:
         """Every way to the contact was tried, and failed for good; a telephone more than once."""

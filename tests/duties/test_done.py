@@ -16,7 +16,10 @@ from server.vault import actions as vault
 from server.vault.models import DataKey
 from tests.base import TownTransactionTestCase
 from tests.duties.base import DutiesTestCase, Owing
+from tests.support.served import sqlite_only
 from tests.support.threads import at_once
+
+pytestmark = sqlite_only
 
 FOUND = "Riktig bruk. Samtykke kunne ikke innhentes i tide."
 

@@ -7,6 +7,9 @@ from server.people import actions as people
 from server.people.actors import acting_in
 from server.people.models import Controller, Engagement, Officer, Patient, Session, Unit, User
 from tests.duties.base import DutiesTestCase, soon
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 EVERYBODY = ("are", "trine", "kari", "frida", "vera", "sara", "mona", "nils", "ida", "ola", "admin")
 

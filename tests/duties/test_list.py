@@ -18,6 +18,9 @@ from server.people.models import Controller, Session, User
 from server.vault import actions as vault
 from tests.base import API
 from tests.duties.base import DutiesTestCase, soon
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 ROOM = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 CONSENT = UUID("01890a5d-ac96-774b-bcce-b302099a8058")

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.notify.decide import FAILURES, PASSING, RETRIES_S, WORDS, Verdict, meaning, retry_after, verdict, within
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 AT = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
 OUTCOMES = st.one_of(

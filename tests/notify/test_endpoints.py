@@ -15,6 +15,9 @@ from server.notify import endpoints
 from server.notify.endpoints import Forbidden, addresses_of, is_public, parse, vetted
 from server.notify.names import GATEWAY, PUSHING
 from tests.support.push_service import Subscription
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 KEYS = Subscription("https://push.example.com/x")["keys"]
 

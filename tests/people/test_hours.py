@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.people.hours import DAYS, OSLO, faults, is_open, next_attended, public_holidays
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 OFFICE = {**{day: [["08:00", "15:30"]] for day in DAYS[:5]}, "sat": [], "sun": [], "holiday": []}
 ALWAYS = {day: [["00:00", "24:00"]] for day in (*DAYS, "holiday")}

@@ -13,6 +13,9 @@ from server.people import actions
 from server.people.actors import actor_of
 from server.people.models import Engagement, Session, Unit
 from tests.people.conftest import SignedIn, patient, user
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 ME = "/api/v1/me"
 

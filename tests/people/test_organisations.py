@@ -21,6 +21,9 @@ from server.people.models import Agreement, ContactPoint, Controller, Engagement
 from server.people.names import display_names, patient_names
 from server.vault import actions as vault
 from tests.people.conftest import Effects, SignedIn, patient, user
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 
 def ids(*names: str) -> list[Any]:

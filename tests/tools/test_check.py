@@ -79,7 +79,7 @@ def test_both_engines_are_tested_and_real_servers_never_left_out() -> None:
 
 def test_the_halves_are_the_whole() -> None:
     """What one half is given, the other is told to leave out, and nothing else."""
-    for waiting, others in zip(check.tests()[:2], check.tests()[2:], strict=True):
+    for others, waiting in zip(check.tests()[:2], check.tests()[2:], strict=True):
         named = [word for word in waiting.command if word.startswith("tests")]
         left_out = [word.removeprefix("--ignore=") for word in others.command if word.startswith("--ignore=")]
         assert named == left_out == list(check.WAITING)

@@ -13,6 +13,10 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
+
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rfc8785.json").read_text())
 
 keys = st.text(st.characters(codec="utf-8"), max_size=8)

@@ -13,6 +13,9 @@ from server.vault import envelope
 from server.vault.envelope import OpenKey, encode, key_of
 from server.vault.errors import NotText, Unreadable
 from server.vault.ring import MasterKey
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 GCM = json.loads((VECTORS / "aes-256-gcm.json").read_text())["cases"]

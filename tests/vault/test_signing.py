@@ -31,8 +31,11 @@ from server.vault.actions import (
 from server.vault.envelope import OpenKey
 from server.vault.errors import Destroyed, DestructionRefused, MasterKeyFault, Unreadable
 from server.vault.models import DataKey
+from tests.support.served import sqlite_only
 from tests.vault.conftest import FakeCustody, SetRing
 from tests.vault.test_command import vault
+
+pytestmark = sqlite_only
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 ED25519 = json.loads((VECTORS / "ed25519.json").read_text())
