@@ -17,4 +17,5 @@ from tests.support.served import sqlite_only
 pytestmark = sqlite_only
 
 TestNight = Night.TestCase
-TestNight.settings = hypothesis.settings(max_examples=2 * hypothesis.settings().max_examples, stateful_step_count=25)
+NIGHTS = max(8, hypothesis.settings().max_examples // 3)
+TestNight.settings = hypothesis.settings(max_examples=NIGHTS, stateful_step_count=20)

@@ -3,8 +3,8 @@
 What ends access is in `interleaving.ENDINGS`; the points are in `POINTS`, and a point that is never reached fails the
 test. `tests/gateway/test_interleavings.py` does the same to sockets.
 
-Push: `server/notify` is not built. What is queued meanwhile are duties (`server/duties`): the path `reminder` is one of
-them on its way. `test_push_has_no_points_yet` fails as soon as there is something that sends.
+Push is asked again right before it is sent: `tests/rooms/test_notices.py` ends access between what is queued and what
+is sent. What else is queued are duties (`server/duties`): the path `reminder` is one of them on its way.
 
 Red when (each tried by hand): `timeline.move_heads` does not compare the epoch, or `fresh_until`; `looks.look` does not
 compare the epoch, or `valid_until`; `unchanged` or `looks.receipts` does not compare it; `own_posts.export` does not;
@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -335,9 +334,3 @@ def may(path: str, place: Place, who: Client) -> bool:
 def seqs(answer: Any) -> list[int]:
     said = answer.json()
     return [one["seq"] for one in said.get("results", [said]) if "seq" in one]
-
-
-def test_push_has_no_points_yet() -> None:
-    """Push is to be tested here when it is built: give it its points, between what is queued and what is sent."""
-    modules = {path.name for path in (Path(__file__).parents[2] / "server" / "notify").glob("*.py")}
-    assert modules == {"__init__.py", "apps.py"}, "push has come: it needs its points in POINTS"
