@@ -22,8 +22,8 @@ from tests.support.served import sqlite_only
 pytestmark = sqlite_only
 
 BUDGET = 24
-"""Statements of one beginning: session; door (4, with open calls for help); room, its members and the patient's records again; one's own of this
-day; row; event; log; three duties with a line in the log each."""
+"""Statements of one beginning: session; door (4, with open calls for help); room, its members and the patient's records
+again; one's own of this day; row; event; log; three duties with a line in the log each."""
 
 
 class TenPastTwo(NightTestCase):
