@@ -7,7 +7,9 @@ import pytest
 from tests.alerts.nights import Night
 
 pytestmark = pytest.mark.prove
-TestManyNights = Night.TestCase
-TestManyNights.settings = hypothesis.settings(
-    max_examples=1500, stateful_step_count=60, derandomize=False, print_blob=True, report_multiple_bugs=False
-)
+
+
+class TestManyNights(Night.TestCase):  # type: ignore[misc,name-defined]
+    settings = hypothesis.settings(
+        max_examples=1500, stateful_step_count=60, derandomize=False, print_blob=True, report_multiple_bugs=False
+    )
