@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 from django.conf import settings
 
-from server.operate.players import Device, Frame, Person, StoryFailed, Tell
+from server.operate.players import Device, Frame, Person, Story, StoryFailed, Tell
 from server.operate.town.gateway import GatewaySink
 from server.operate.town.push_service import Message, PushService, Subscription
 
@@ -27,28 +27,19 @@ SECRETS = ("Trine", "Holmåsen", "Sover", "Orker")
 """Nothing of this may stand in what goes over the push service or the gateway."""
 
 
-class TrinesNight:
+class TrinesNight(Story):
     """Trine, Nils, Ida and Mona; may be played again and again."""
 
     def __init__(self, base: str, tell: Tell, push: PushService, gateway: GatewaySink) -> None:
-        self._base, self._tell, self._push, self._gateway = base, tell, push, gateway
+        super().__init__(tell)
+        self._base, self._push, self._gateway = base, push, gateway
         self.trine, self.nils, self.ida, self.mona = (Person(name, base) for name in ("trine", "nils", "ida", "mona"))
-        self.checks = 0
         self.alert = str(uuid4())
         self.programme = ""
         self.key = ""
         self.phone: Device
         self.nils_phone: Subscription
         self._http = httpx.AsyncClient(base_url=f"{base}/api/v1/", timeout=30)
-
-    def step(self, words: str) -> None:
-        self._tell(f"\n• {words}")
-
-    def check(self, words: str, holds: bool) -> None:
-        if not holds:
-            raise StoryFailed(words)
-        self.checks += 1
-        self._tell(f"    ✓ {words}")
 
     async def play(self) -> None:
         """The whole night. Raises StoryFailed, or the network's errors."""

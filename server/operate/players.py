@@ -146,3 +146,20 @@ class Person:
         if hasattr(self, "device"):
             await self.device.close()
         await self._client.aclose()
+
+
+class Story:
+    """Steps that say what happens, and checks of what must be true; the first that is not stops the story."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.checks = 0
+
+    def step(self, words: str) -> None:
+        self._tell(f"\n• {words}")
+
+    def check(self, words: str, holds: bool) -> None:
+        if not holds:
+            raise StoryFailed(words)
+        self.checks += 1
+        self._tell(f"    ✓ {words}")

@@ -10,32 +10,22 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from server.operate.players import Frame, Person, StoryFailed, Tell
+from server.operate.players import Frame, Person, Story, Tell
 
 CLOSED_WITHIN_S = 1.0
 """From the withdrawal's answer until the last staff socket has `room.closed` (law 5)."""
 
 
-class AresStory:
+class AresStory(Story):
     """Kari, Are, Frida, Vera and Sara; a fresh room each time it is played."""
 
     def __init__(self, base: str, tell: Tell) -> None:
-        self._tell = tell
+        super().__init__(tell)
         self.people = {name: Person(name, base) for name in ("are", "kari", "frida", "vera", "sara")}
         self.are, self.kari, self.frida, self.vera, self.sara = self.people.values()
         self.room = ""
         self.consent = ""
-        self.checks = 0
         self._log_before = ""
-
-    def step(self, words: str) -> None:
-        self._tell(f"\n• {words}")
-
-    def check(self, words: str, holds: bool) -> None:
-        if not holds:
-            raise StoryFailed(words)
-        self.checks += 1
-        self._tell(f"    ✓ {words}")
 
     async def play(self) -> None:
         """The whole story. Raises StoryFailed, or the network's errors."""

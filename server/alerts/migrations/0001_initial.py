@@ -295,7 +295,6 @@ class Migration(migrations.Migration):
                             ("plan_contacts", "Plan Contacts"),
                             ("call_113", "Call 113"),
                             ("speak_alone", "Speak Alone"),
-                            ("close", "Close"),
                         ],
                         max_length=20,
                     ),

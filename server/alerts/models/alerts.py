@@ -169,8 +169,6 @@ class AlertTask(Row):
         """Call 113 for the patient. The software never does."""
         SPEAK_ALONE = "speak_alone"
         """Speak with the patient alone: the alert was cancelled from the phone."""
-        CLOSE = "close"
-        """Close the alert, or hand it over."""
 
     alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="tasks")
     kind = models.CharField(max_length=20, choices=Kind)
@@ -180,7 +178,7 @@ class AlertTask(Row):
     done_at = models.DateTimeField(null=True)
     done_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     code = models.CharField(max_length=20, blank=True)
-    """`done`, `needless` or `moved` (to another owner)."""
+    """`done` or `needless`."""
 
     class Meta:
         constraints = [
