@@ -112,9 +112,11 @@ class TooMany(Problem):
     code = "too_many"
     title = _("Too many requests. Wait a little and try again.")
 
-    def __init__(self, retry_after_s: float) -> None:
+    def __init__(self, retry_after_s: float, *, limits: dict[str, str] | None = None) -> None:
         super().__init__()
         self.retry_after_s = max(1, int(retry_after_s + 0.999))
+        self.limits = limits or {}
+        """Headers that name the limit."""
 
 
 class Unavailable(Problem):

@@ -28,6 +28,9 @@ class RequestMiddleware:
         response.headers["X-Request-ID"] = request_id
         if "Cache-Control" not in response.headers and request.path.startswith("/api/"):
             response.headers["Cache-Control"] = "no-store"
+        limit = getattr(request, "limit_shown", None)
+        if limit is not None and "RateLimit" not in response.headers:
+            response.headers.update(limit.headers())
         match = request.resolver_match
         user = getattr(request, "acting_user_id", None)
         log.info(

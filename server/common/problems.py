@@ -109,6 +109,8 @@ def headers(problem: Problem) -> dict[str, str]:
     found = {}
     if isinstance(problem, NotYet | TooMany | Unavailable):
         found["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, TooMany):
+        found |= problem.limits
     if isinstance(problem, Unauthenticated):
         found["WWW-Authenticate"] = "Bearer"
     return found

@@ -1,28 +1,34 @@
-"""Rate limits per person: generous for people, tight enough for a runaway client."""
+"""Counts each request for whoever sends it: the person, the device, the address, and the operation where it has a limit
+of its own (`throttle_scope`, which counts what is not a GET). A view with `throttle_classes = ()` counts nothing: those
+of calls for help."""
 
 from typing import TYPE_CHECKING
 
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
-from rest_framework.throttling import UserRateThrottle
+from rest_framework.throttling import BaseThrottle
+
+from server.common.limiting import spend, standing
+from server.common.proxies import address_key
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its own views
     from rest_framework.views import APIView
 
 
-class ActThrottle(UserRateThrottle):
-    """Requests that change something."""
-
-    scope = "act"
+class Throttle(BaseThrottle):
+    """Raises TooMany; what is left goes out with the answer (`server/common/headers.py`)."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        return request.method in SAFE_METHODS or super().allow_request(request, view)
-
-
-class LookThrottle(UserRateThrottle):
-    """Requests that read."""
-
-    scope = "look"
-
-    def allow_request(self, request: Request, view: "APIView") -> bool:
-        return request.method not in SAFE_METHODS or super().allow_request(request, view)
+        address = address_key(request.META.get("REMOTE_ADDR", ""))
+        user = getattr(request.user, "id", None)
+        who = str(user) if user else address
+        kind = "look" if request.method in SAFE_METHODS else "act"
+        spend("address", address)
+        if sid := getattr(request.auth, "sid", None):
+            spend("device", str(sid))
+        spend(kind, who)
+        own = getattr(view, "throttle_scope", None) if kind == "act" else None
+        if own:
+            spend(own, who)
+        request._request.limit_shown = standing(own or kind, who)  # type: ignore[attr-defined] # noqa: SLF001 - for its headers
+        return True

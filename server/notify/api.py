@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import IO, Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status
@@ -12,12 +11,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import AnonRateThrottle
 from rest_framework.views import APIView
 
-from server.common.errors import Conflict, TooMany, Unauthenticated
+from server.common.errors import Conflict, Unauthenticated
 from server.common.idempotency import idempotent
+from server.common.limiting import spend
 from server.common.pagination import KeyCursorPagination
+from server.common.proxies import address_key
 from server.notify import actions, callbacks, vapid
 from server.notify.access import mine
 from server.notify.actions.devices import keep_push, vet
@@ -255,12 +255,6 @@ class AsSent(BaseParser):
         return {"body": stream.read(callbacks.LONGEST + 1)}
 
 
-class ForgedThrottle(AnonRateThrottle):
-    """Counts what is not signed by the gateway, per address; what is signed is never counted."""
-
-    scope = "callback"
-
-
 class CallbackIn(serializers.Serializer[Any]):
     event = serializers.UUIDField(help_text="Of this very event: said again, it does nothing.")
     id = serializers.UUIDField(help_text="Of the order that it is about.")
@@ -284,8 +278,7 @@ class GatewayCallback(_Open):
         try:
             said = callbacks.verified(body, request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, ""))
         except Unauthenticated:
-            throttle = ForgedThrottle()
-            if settings.ENV.throttle and not throttle.allow_request(request, self):
-                raise TooMany(throttle.wait() or 60) from None
+            # What is signed by the gateway is never counted.
+            spend("callback", address_key(request.META.get("REMOTE_ADDR", "")))
             raise
         return Response(callbacks.act(said))

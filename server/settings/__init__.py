@@ -154,16 +154,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["server.common.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "server.common.pagination.KeyCursorPagination",
     "DEFAULT_SCHEMA_CLASS": "server.common.schema.Schema",
-    "DEFAULT_THROTTLE_CLASSES": ["server.common.throttling.ActThrottle", "server.common.throttling.LookThrottle"]
-    if ENV.throttle
-    else [],
-    "DEFAULT_THROTTLE_RATES": {
-        "look": "6000/min",
-        "act": "3000/min",
-        "sign-in": "300/min",
-        "look-up": "60/min",
-        "callback": "60/min",
-    },
+    "DEFAULT_THROTTLE_CLASSES": ["server.common.throttling.Throttle"],
     "EXCEPTION_HANDLER": "server.wiring.answer_problem",
     "UNAUTHENTICATED_USER": None,
     "PAGE_SIZE": 50,

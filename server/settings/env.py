@@ -10,9 +10,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from server.settings.alerts import AlertTimes
+from server.settings.doors import Doors
 from server.settings.notices import MessageNotices
 from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
+from server.settings.sign_in import SigningIn
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +26,7 @@ MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 TOWN_SECRET = "the demo town's gateway, never used in production"  # noqa: S105 - nobody's secret
 
 
-class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
+class Environment(AlertTimes, Doors, MessageNotices, OddAccess, Reaching, SigningIn):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)
@@ -42,8 +44,6 @@ class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
     debug: bool = False
     allowed_hosts: Words = []
     trusted_origins: Words = []
-    behind_tls: bool = False
-    """A named proxy ends TLS and sets X-Forwarded-Proto; never set when clients reach the server directly."""
     master_keys: str = Field(default="", repr=False)
     """`version:base64` pairs, separated by commas; `manage.py vault rotate` brings the highest into use."""
     master_key_file: Path | None = None
@@ -60,7 +60,6 @@ class Environment(AlertTimes, MessageNotices, OddAccess, Reaching):
     heartbeat_s: float = Field(default=15.0, gt=0, le=60)
     hello_timeout_s: float = Field(default=5.0, gt=0, le=60)
     session_hours: int = Field(default=12, ge=1, le=24 * 90)
-    throttle: bool = True
     town_port: int = Field(default=0, ge=0, le=65534)
     """Demo mode: where the town's gateway listens while a story is played, and its push service one port higher."""
 

@@ -10,7 +10,6 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
 from rest_framework.views import APIView
 
 from server.people import actions
@@ -69,7 +68,6 @@ class DemoSignIn(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes: tuple[type[BaseThrottle], ...] = (ScopedRateThrottle,) if settings.ENV.throttle else ()
     throttle_scope = "sign-in"
 
     @extend_schema(

@@ -86,6 +86,7 @@ class ExportView(serializers.Serializer[Any]):
 
 class Exports(APIView):
     pagination_class = KeyCursorPagination
+    throttle_scope = "export"
 
     @extend_schema(summary="What has been taken out of my controller's log, and why", responses=ExportView(many=True))
     def get(self, request: Request) -> Response:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
 from rest_framework.views import APIView
 
 from server.people.actors import acting
@@ -73,7 +71,6 @@ class StaffFound(serializers.Serializer[Any]):
 class LookUps(APIView):
     """Each asking is a look, and on record as one. A POST, so that no address holds a name or a number."""
 
-    throttle_classes: tuple[type[BaseThrottle], ...] = (ScopedRateThrottle,) if settings.ENV.throttle else ()
     throttle_scope = "look-up"
 
     @extend_schema(

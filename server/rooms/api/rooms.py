@@ -175,6 +175,8 @@ def _message(request: Request) -> Message:
 
 
 class Messages(APIView):
+    throttle_scope = "message"
+
     @extend_schema(
         summary="Write a message",
         description="201 the event; 200 the same event on a retry; 409 `txn_id_reused` for another body.",

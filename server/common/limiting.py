@@ -1,0 +1,236 @@
+"""How often somebody may do something: counted for all processes in Redis, or in this one when there is none.
+
+Limits are for machines that run away and for people who guess. They never stand between somebody and help: what raises,
+cancels, follows or answers a call for help is not counted (docs/decisions/0040-rate-limits.md). When Redis is away each
+process counts for itself, and the log says so.
+"""
+
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from threading import Lock
+from typing import NamedTuple
+
+import structlog
+from django.conf import settings
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from server.common.errors import TooMany
+
+log = structlog.get_logger(__name__)
+
+REDIS_S = 0.3
+"""How long an answer of Redis is waited for: less than anybody notices."""
+AWAY_S = 5.0
+"""Redis that did not answer is left alone for so long; each process counts for itself meanwhile."""
+
+Storage = MemoryStorage | RedisStorage
+
+
+class Rate(NamedTuple):
+    quota: int
+    window_s: int
+    guessing: bool = False
+    """What limits guessing is counted in the process as well, always: it starts from nothing in no outage."""
+
+
+RATES: dict[str, Rate] = {
+    # Each signed-in person, over all their devices; whoever is not signed in, by address.
+    "look": Rate(6000, 60),
+    "act": Rate(3000, 60),
+    # One session on one device.
+    "device": Rate(4000, 60),
+    # One address, whoever sits behind it: a whole hospital may.
+    "address": Rate(60_000, 60),
+    # Operations of which nobody needs many.
+    "message": Rate(1200, 60),
+    "look-up": Rate(60, 60),
+    "export": Rate(30, 3600),
+    "refresh": Rate(60, 60),
+    # What somebody might guess at. By address: many people may share one.
+    "sign-in": Rate(300, 60, guessing=True),
+    "exchange": Rate(60, 60, guessing=True),
+    "callback": Rate(60, 60, guessing=True),
+    # By person, session or code: nobody needs many attempts.
+    "in-person": Rate(10, 600, guessing=True),
+    "step-up": Rate(10, 600, guessing=True),
+    "totp": Rate(5, 300, guessing=True),
+    "recovery": Rate(5, 3600, guessing=True),
+}
+"""Every limit there is. RATE_LIMITS may set others for an installation."""
+
+
+class Standing(NamedTuple):
+    """How much of a limit is left, and in how many seconds the window ends."""
+
+    scope: str
+    rate: Rate
+    remaining: int
+    reset_s: int
+
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers-10 has them: what the limit is, and how much of it is left."""
+        return {
+            "RateLimit-Policy": f'"{self.scope}";q={self.rate.quota};w={self.rate.window_s}',
+            "RateLimit": f'"{self.scope}";r={self.remaining};t={self.reset_s}',
+        }
+
+
+class Unusable(ValueError):
+    """RATE_LIMITS cannot be read; the text says which word of it."""
+
+
+def rates() -> dict[str, Rate]:
+    """The limits of this installation. Raises Unusable."""
+    return _rates(tuple(settings.ENV.rate_limits))
+
+
+@lru_cache(maxsize=4)
+def _rates(changes: tuple[str, ...]) -> dict[str, Rate]:
+    found = dict(RATES)
+    for word in changes:
+        scope, _, said = word.partition("=")
+        quota, _, window = said.partition("/")
+        if scope not in RATES or not quota.isdecimal() or not window.isdecimal() or not int(quota) or not int(window):
+            raise Unusable(f"«{scope}»: expected one of {', '.join(RATES)}, as in act=3000/60")
+        found[scope] = RATES[scope]._replace(quota=int(quota), window_s=int(window))
+    return found
+
+
+def spend(scope: str, key: str) -> None:
+    """Count one more for `key` (an id, an address: it is digested here). Raises TooMany when there was none left."""
+    if not settings.ENV.throttle:
+        return
+    rate, name = rates()[scope], digest(scope, key)
+    for storage in _where(rate):
+        try:
+            if not SlidingWindowCounterRateLimiter(storage).hit(_item(rate), name):
+                raise _refusal(scope, rate, _window(storage, rate, name))
+        except (RedisError, OSError):
+            _shared.lost()
+            if not rate.guessing:  # those have been counted here already
+                _hit_here(scope, rate, name)
+
+
+def standing(scope: str, key: str) -> Standing | None:
+    """How `key` stands, for the answer's headers; None when nothing is counted."""
+    if not settings.ENV.throttle:
+        return None
+    rate, name = rates()[scope], digest(scope, key)
+    *_, storage = _where(rate)
+    try:
+        before, left_before, count, ends = _window(storage, rate, name)
+    except (RedisError, OSError):
+        _shared.lost()
+        return None
+    used = math.floor(before * left_before / rate.window_s + count)
+    reset = ends - rate.window_s if count else left_before
+    return Standing(scope, rate, max(0, rate.quota - used), max(0, math.ceil(reset)))
+
+
+def digest(scope: str, key: str) -> str:
+    """What stands in Redis for a person or an address. Addresses can be tried one by one: the digest has a key."""
+    secret = settings.SECRET_KEY.encode()
+    return hmac.new(secret, f"limit {scope} {key}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+Window = tuple[int, float, int, float]
+"""Counted in the window before, seconds that it still weighs; counted in this one, seconds until both are over."""
+
+
+def wait_s(rate: Rate, window: Window) -> float:
+    """In how many seconds one more fits. The window before weighs less with each second; then this one becomes it."""
+    before, left_before, count, ends = window
+    free = rate.quota - 1 - count
+    if free >= 0:
+        return max(0.0, left_before - free * rate.window_s / before) if before else 0.0
+    return max(0.0, ends - rate.window_s) + rate.window_s * (1 - (rate.quota - 1) / count)
+
+
+def _item(rate: Rate) -> RateLimitItemPerSecond:
+    return RateLimitItemPerSecond(rate.quota, rate.window_s, "")
+
+
+def _window(storage: Storage, rate: Rate, name: str) -> Window:
+    item = _item(rate)
+    return storage.get_sliding_window(item.key_for(name), item.get_expiry())
+
+
+def _hit_here(scope: str, rate: Rate, name: str) -> None:
+    here = _here()
+    if not SlidingWindowCounterRateLimiter(here).hit(_item(rate), name):
+        raise _refusal(scope, rate, _window(here, rate, name))
+
+
+def _refusal(scope: str, rate: Rate, window: Window) -> TooMany:
+    after = max(1, math.ceil(wait_s(rate, window)))
+    return TooMany(after, limits=Standing(scope, rate, 0, after).headers())
+
+
+def _where(rate: Rate) -> Iterator[Storage]:
+    """Where this is counted; the last one counts for most."""
+    shared = _shared.storage()
+    if rate.guessing or shared is None:
+        yield _here()
+    if shared is not None:
+        yield shared
+
+
+@cache
+def _here() -> MemoryStorage:
+    return MemoryStorage()
+
+
+class Shared:
+    """The counts in Redis, and whether it is to be asked."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: RedisStorage | None = None
+        self._away_until = 0.0
+        self._away = False
+
+    def storage(self) -> RedisStorage | None:
+        if not settings.ENV.redis_url or time.monotonic() < self._away_until:
+            return None
+        with self._lock:
+            if self._made is None:
+                self._made = _connect()
+            if self._away:
+                self._away = False
+                log.info("limits_shared_tried_again")
+        return self._made
+
+    def lost(self) -> None:
+        with self._lock:
+            if not self._away:
+                log.warning("limits_shared_away")
+            self._away, self._away_until = True, time.monotonic() + AWAY_S
+
+
+def _connect() -> RedisStorage:
+    url: str = settings.ENV.redis_url
+    return RedisStorage(
+        url.replace("unix://", "redis+unix://", 1) if url.startswith("unix://") else url,
+        key_prefix=f"{settings.ENV.redis_prefix}:limits",
+        socket_timeout=REDIS_S,
+        socket_connect_timeout=REDIS_S,
+        retry=Retry(NoBackoff(), 1),  # type: ignore[arg-type] # handed on; a connection may have died since
+    )
+
+
+_shared = Shared()
+
+
+def forget() -> None:
+    """Count anew in this process, and connect anew: after a fork, and between tests."""
+    _here.cache_clear()
+    _shared.__init__()  # type: ignore[misc]

@@ -1,0 +1,113 @@
+"""Rate limits as rules: what is counted, where, and what is said of it."""
+
+import math
+
+import pytest
+from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.common import limiting
+from server.common.errors import TooMany
+from server.common.limiting import RATES, Rate, Standing, digest, spend, standing, wait_s
+from tests.support.limits import limited
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
+
+
+def spent(scope: str, key: str, times: int) -> int:
+    """How many of so many attempts are let through."""
+    through = 0
+    for _ in range(times):
+        try:
+            spend(scope, key)
+        except TooMany:
+            continue
+        through += 1
+    return through
+
+
+def test_each_key_has_its_own() -> None:
+    with limited("totp=3/60"):
+        assert spent("totp", "a", 5) == 3
+        assert spent("totp", "b", 2) == 2
+        assert spent("step-up", "a", 2) == 2, "another operation"
+
+
+def test_what_a_refusal_says() -> None:
+    with limited("totp=3/60"):
+        spent("totp", "a", 3)
+        with pytest.raises(TooMany) as refused:
+            spend("totp", "a")
+        after = refused.value.retry_after_s
+        assert 1 <= after <= 120
+        assert refused.value.limits == {"RateLimit-Policy": '"totp";q=3;w=60', "RateLimit": f'"totp";r=0;t={after}'}
+
+
+def test_what_is_left() -> None:
+    with limited("act=10/60"):
+        spent("act", "a", 4)
+        left = standing("act", "a")
+        assert left is not None
+        assert (left.remaining, left.scope) == (6, "act")
+        assert 0 < left.reset_s <= 60
+        assert standing("act", "nobody") == Standing("act", Rate(10, 60), 10, 0)
+
+
+def test_nothing_is_counted_when_it_is_off() -> None:
+    with limited("totp=1/60", throttle=False):
+        assert spent("totp", "a", 5) == 5
+        assert standing("totp", "a") is None
+
+
+@given(
+    st.integers(1, 100),
+    st.integers(1, 3600),
+    st.integers(0, 200),
+    st.floats(0, 1),
+    st.integers(1, 100),
+    st.floats(0, 1),
+)
+def test_after_the_wait_there_is_room(
+    quota: int, window: int, before: int, part: float, count: int, rest: float
+) -> None:
+    """Whoever waits as long as Retry-After says, and alone, is let in."""
+    count, before = min(count, quota), min(before, quota)
+    left, ends = part * window, window + rest * window
+    left = min(left, ends - window)  # both end with this window
+    wait = wait_s(Rate(quota, window), (before, left, count, ends))
+    assert 0 <= wait <= 2 * window
+    if wait < ends - window:
+        weight, used = max(0.0, left - wait) / window, count
+        used_before = before
+    else:
+        weight, used, used_before = max(0.0, ends - wait) / window, 0, count
+    if math.floor(used_before * weight + 1e-6) + used < quota or used_before * weight + used <= quota - 1 + 1e-6:
+        return
+    raise AssertionError((wait, used_before * weight, used))
+
+
+def test_no_name_and_no_address_stands_in_a_key() -> None:
+    with limited("address=1/60"):
+        spent("address", "198.51.100.7", 1)
+        kept = " ".join(limiting._here().storage)
+        assert "198.51.100.7" not in kept
+        assert digest("address", "198.51.100.7") in kept
+    assert digest("address", "a") != digest("act", "a")
+
+
+@pytest.mark.parametrize("wrong", ["act", "act=", "act=3", "act=0/60", "act=3/0", "act=-1/60", "nothing=3/60", "=1/1"])
+def test_limits_that_cannot_be_read(wrong: str) -> None:
+    with limited(wrong), pytest.raises(limiting.Unusable):
+        spend("act", "a")
+
+
+def test_every_guess_is_limited_by_less_than_an_act() -> None:
+    for scope, rate in RATES.items():
+        if rate.guessing:
+            assert rate.quota / rate.window_s <= 5, scope
+
+
+def test_tests_start_without_limits() -> None:
+    assert not settings.ENV.throttle
