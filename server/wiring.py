@@ -19,7 +19,7 @@ from server.notify.ports import MESSAGES, PAGES
 from server.people.actors import acting
 from server.people.officers import AppointedOfficers
 from server.people.ports import ACCESS_EFFECTS
-from server.people.step_up import RecentSignIn
+from server.people.step_up import FreshProof
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
 from server.rooms.notices import Notices
@@ -37,7 +37,7 @@ def bind_ports() -> None:
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     CUSTODY.bind(KeyCustody())
     RECIPIENTS.bind(AppointedOfficers())
-    STEP_UP.bind(RecentSignIn())
+    STEP_UP.bind(FreshProof())
     OPEN_ALERTS.bind(OpenAlerts())
     PAGES.bind(Pages())
     MESSAGES.bind(Notices())

@@ -28,15 +28,17 @@ class Acting:
 
     @property
     def kind(self) -> Kind:
-        return kind_of_user(self.user, self.engagement, self.officer)
+        as_patient = self.session is not None and self.session.as_patient
+        return kind_of_user(self.user, self.engagement, self.officer, as_patient=as_patient)
 
 
-def kind_of_user(user: User, engagement: Engagement | None, officer: Officer | None) -> Kind:
+def kind_of_user(user: User, engagement: Engagement | None, officer: Officer | None, *, as_patient: bool) -> Kind:
+    """`as_patient`: signed in as a citizen, and nothing else, whatever they are at work."""
     return kind_of(
         is_patient=hasattr(user, "patient"),
         is_engaged=engagement is not None,
         is_officer=officer is not None,
-        is_administrator=user.is_administrator,
+        is_administrator=user.is_administrator and not as_patient,
     )
 
 
@@ -48,7 +50,7 @@ def actor_of(session: Session) -> Actor:
     return Actor(
         user_id=session.user_id,
         controller_id=officer.controller_id if officer is not None else None,
-        role=kind_of_user(session.user, None, officer),
+        role=kind_of_user(session.user, None, officer, as_patient=session.as_patient),
         sign_in=session.sign_in,
     )
 

@@ -108,7 +108,7 @@ def enforce_csrf(request: Request) -> None:
 def note_seen(session: Session) -> None:
     """Remember that the session is in use, at most once in ten minutes; one statement when it is due."""
     if session.read_at - session.last_seen_at >= SEEN_EVERY:
-        Session.objects.filter(digest=session.digest).update(last_seen_at=DatabaseNow())
+        Session.objects.filter(sid=session.sid).update(last_seen_at=DatabaseNow())
 
 
 class SessionTokenScheme(OpenApiAuthenticationExtension):

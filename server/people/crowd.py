@@ -95,11 +95,20 @@ def bulk_patients(units: Sequence[Unit], count: int, *, recorded_by: User, label
 @transaction.atomic
 def bulk_sessions(people: Iterable[tuple[User, Engagement | None]]) -> list[tuple[Session, str]]:
     """A session and its token for each of `people`, in order."""
-    until = now() + timedelta(hours=settings.ENV.session_hours)
+    at = now()
+    until = at + timedelta(hours=settings.ENV.session_hours)
     made = []
     for user, engagement in people:
         token = create_token_string()
-        session = Session(digest=hash_token(token), user=user, engagement=engagement, sign_in="demo", expiry=until)
+        session = Session(
+            digest=hash_token(token),
+            user=user,
+            engagement=engagement,
+            sign_in="demo",
+            expiry=until,
+            strong_at=at,
+            strong_by="demo",
+        )
         made.append((session, token))
     Session.objects.bulk_create([session for session, _ in made], batch_size=BATCH)
     record(Entry("crowd.signed_in", SYSTEM, detail={"count": len(made)}))

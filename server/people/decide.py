@@ -1,5 +1,7 @@
 """Pure rules about who somebody is and what they may do; everything is an argument."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["patient", "staff", "officer", "administrator", "nobody"]
@@ -42,3 +44,33 @@ def capabilities(kind: Kind, *, health_personnel: bool) -> list[str]:
             return ["directory.read"]
         case _:
             return []
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a session lasts: each token, unused, and at most."""
+
+    access: timedelta
+    idle: timedelta
+    whole: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When the present token, the session if nobody uses it, and the session in any case are over; in that order."""
+
+    expiry: datetime
+    idle_until: datetime
+    ends_at: datetime
+
+
+def ends_from(lifetime: Lifetime, at: datetime, ends_at: datetime | None = None) -> Ends:
+    """From `at`, a sign-in or a refresh; `ends_at` is fixed at the sign-in."""
+    whole = at + lifetime.whole if ends_at is None else ends_at
+    idle = min(at + lifetime.idle, whole)
+    return Ends(min(at + lifetime.access, idle), idle, whole)
+
+
+def proved(*, strong_at: datetime | None, at: datetime, within: timedelta) -> bool:
+    """Whether the last proof of who somebody is was given at most `within` ago; one from the future is none."""
+    return strong_at is not None and timedelta(0) <= at - strong_at <= within

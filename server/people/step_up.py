@@ -1,18 +1,32 @@
-"""Fresh sign-in, until strong sign-in is built."""
+"""Fresh proof of who somebody is (L5): for what a found telephone must not do."""
 
 from datetime import timedelta
 
 from django.conf import settings
 
 from server.people.actors import Acting
+from server.people.decide import proved
 
-FRESH = timedelta(minutes=5)
+
+def fresh(acting: Acting) -> bool:
+    """Whether this session was proved within `STEP_UP_MINUTES`, by the database's time."""
+    return _within(acting, settings.ENV.step_up_minutes)
 
 
-class RecentSignIn:
-    """`rooms.ports.StepUp`. In demo mode a session under five minutes old, by the database's time; in production
-    nobody: what needs it is refused there until sign-in can ask again (L5)."""
+def fresh_for_consent(acting: Acting) -> bool:
+    """The same, for giving consent: within `CONSENT_PROOF_MINUTES`. Withdrawing never asks, and in the demo town nobody
+    can prove anything."""
+    session = acting.session
+    return (session is not None and session.sign_in == "demo") or _within(acting, settings.ENV.consent_proof_minutes)
+
+
+def _within(acting: Acting, minutes: float) -> bool:
+    session = acting.session
+    return session is not None and proved(strong_at=session.strong_at, at=acting.at, within=timedelta(minutes=minutes))
+
+
+class FreshProof:
+    """`rooms.ports.StepUp`."""
 
     def fresh(self, acting: Acting) -> bool:
-        session = acting.session
-        return settings.DEMO and session is not None and acting.at - session.created < FRESH
+        return fresh(acting)

@@ -84,17 +84,17 @@ def open_event(officer: Officer, event_id: UUID, act: str) -> Found:
 class Reader(NamedTuple):
     """Who is being answered over a longer time, and for what: asked again while the answer goes out (law 5)."""
 
-    digest: str
+    sid: UUID
     officer_id: UUID | None
 
     def still(self) -> bool:
         """Whether the session, and the appointment it acts for, hold now; one statement, by the database's time."""
         acts_for = {"officer": None} if self.officer_id is None else {"officer_id": self.officer_id}
-        return Session.objects.live().filter(digest=self.digest, **acts_for).exists()
+        return Session.objects.live().filter(sid=self.sid, **acts_for).exists()
 
 
 def reader_of(acting: Acting) -> Reader:
     """Raises ValueError for somebody without a session: nobody reads at length without one."""
     if acting.session is None:
         raise ValueError("no session")
-    return Reader(acting.session.digest, acting.officer.id if acting.officer is not None else None)
+    return Reader(acting.session.sid, acting.officer.id if acting.officer is not None else None)

@@ -1,5 +1,6 @@
 """Signing in and out, and what a session acts for."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,12 +15,25 @@ from server.common.clock import now
 from server.common.errors import Forbidden, NotFound, Refusal, Unauthenticated
 from server.common.hints import hint
 from server.people.access import current_appointment, current_engagement
-from server.people.actors import Acting, actor_of
-from server.people.decide import kind_of
-from server.people.models import Engagement, Patient, Session, User
+from server.people.actors import Acting, actor_of, kind_of_user
+from server.people.decide import Kind, Lifetime, ends_from, kind_of
+from server.people.models import DeviceKind, Engagement, Patient, Session, User
 from server.people.periods import NOW
 
 SWEEP = 200
+
+
+STRONG = 3
+"""eIDAS *substantial*; what is below is no proof for what asks a fresh one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session just begun or refreshed. Neither token is stored, and neither can be shown again."""
+
+    session: Session
+    token: str
+    refresh: str
 
 
 @transaction.atomic
@@ -30,44 +44,115 @@ def sign_in(
     engagement: Engagement | None = None,
     level: int = 0,
     until: datetime | None = None,
+    device: str = DeviceKind.OTHER,
 ) -> tuple[Session, str]:
-    """Begin a session; returns it with its token, which is not stored and cannot be shown again. It lasts until
-    `until`, or as long as this installation lets sessions last.
+    """Begin a session that nothing prolongs; returns it with its token. It lasts until `until`, or as long as this
+    installation lets such sessions last.
 
     Without `engagement` the person acts for the earliest that holds, else for an appointment as officer.
     Raises Unauthenticated `account_deactivated`; Forbidden `no_engagement` for somebody who is neither staff, officer,
     administrator nor patient now.
     """
+    session, token = _prepare(user, method=method, level=level, device=device, engagement=engagement, as_patient=False)
+    session.expiry = until or now() + timedelta(hours=settings.ENV.session_hours)
+    _begin(session)
+    return session, token
+
+
+@transaction.atomic
+def sign_in_lasting(
+    *,
+    user: User,
+    method: str,
+    level: int,
+    device: str,
+    engagement: Engagement | None = None,
+    as_patient: bool = False,
+) -> SignedIn:
+    """Begin a session with a refresh token, as long as this kind of user may have one. `as_patient`: signed in as a
+    citizen, so acting for no engagement.
+
+    Raises as `sign_in` does.
+    """
+    session, token = _prepare(
+        user, method=method, level=level, device=device, engagement=engagement, as_patient=as_patient
+    )
+    refresh, at = create_token_string(), now()
+    session.refresh_digest, session.rotated_at = hash_token(refresh), at
+    set_ends(session, at)
+    _begin(session)
+    return SignedIn(session, token, refresh)
+
+
+def set_ends(session: Session, at: datetime) -> None:
+    """Put the ends on a session that is signed in or refreshed at `at`; the last one is fixed at the sign-in."""
+    kind = kind_of_user(session.user, session.engagement, session.officer, as_patient=session.as_patient)
+    ends = ends_from(lifetime_of(kind), at, session.ends_at)
+    session.expiry, session.idle_until, session.ends_at = ends.expiry, ends.idle_until, ends.ends_at
+
+
+def lifetime_of(kind: Kind) -> Lifetime:
+    """As this installation has set it (`server/settings/sign_in.py`)."""
+    env = settings.ENV
+    access = timedelta(minutes=env.access_minutes)
+    match kind:
+        case "patient":
+            return Lifetime(access, timedelta(days=env.patient_idle_days), timedelta(days=env.patient_session_days))
+        case "staff":
+            idle, whole = env.staff_idle_minutes, env.staff_session_hours
+        case "officer":
+            idle, whole = env.officer_idle_minutes, env.officer_session_hours
+        case _:
+            idle, whole = env.administrator_idle_minutes, env.administrator_session_hours
+    return Lifetime(access, timedelta(minutes=idle), timedelta(hours=whole))
+
+
+def _prepare(
+    user: User, *, method: str, level: int, device: str, engagement: Engagement | None, as_patient: bool
+) -> tuple[Session, str]:
+    """An unsaved session without its ends, and its token."""
     if not user.is_active:
         raise Unauthenticated(code="account_deactivated")
-    engagement = engagement or current_engagement(user.id)
-    officer = None if engagement is not None else current_appointment(user.id)
+    officer = None
+    if as_patient:
+        engagement = None
+    else:
+        engagement = engagement or current_engagement(user.id)
+        officer = None if engagement is not None else current_appointment(user.id)
+    is_patient = Patient.objects.filter(user=user).exists()
     kind = kind_of(
-        is_patient=Patient.objects.filter(user=user).exists(),
+        is_patient=is_patient,
         is_engaged=engagement is not None,
         is_officer=officer is not None,
-        is_administrator=user.is_administrator,
+        is_administrator=user.is_administrator and not as_patient,
     )
     if kind == "nobody":
         raise Forbidden(code="no_engagement")
     token = create_token_string()
-    session = Session.objects.create(
+    session = Session(
         digest=hash_token(token),
         user=user,
         engagement=engagement,
         officer=officer,
         sign_in=method,
         level=level,
-        expiry=until or now() + timedelta(hours=settings.ENV.session_hours),
+        as_patient=as_patient,
+        device=device,
     )
-    record(Entry("session.started", actor_of(session), object_id=session.sid, detail={"level": level}))
     return session, token
+
+
+def _begin(session: Session) -> None:
+    if session.level >= STRONG or session.sign_in == "demo":  # nobody proves anything in the demo town
+        session.strong_at, session.strong_by = now(), session.sign_in
+    session.save(force_insert=True)
+    record(Entry("session.started", actor_of(session), object_id=session.sid, detail={"level": session.level}))
 
 
 @transaction.atomic
 def end_session(*, session: Session, reason: str, actor: Actor) -> bool:
     """End a session; its sockets close on the hint. False when it had ended already."""
-    return bool(close_sessions(Session.objects.filter(digest=session.digest), reason=reason, actor=actor))
+    return bool(close_sessions(Session.objects.filter(sid=session.sid), reason=reason, actor=actor))
 
 
 def close_sessions(sessions: QuerySet[Session], *, reason: str, actor: Actor, limit: int | None = None) -> list[UUID]:
@@ -88,7 +173,7 @@ def close_sessions(sessions: QuerySet[Session], *, reason: str, actor: Actor, li
 def end_spent_sessions() -> int:
     """End sessions that have run out, or whose engagement or appointment is over; returns how many."""
     open_ones = Session.objects.filter(ended_at=None)
-    expired = open_ones.filter(expiry__lte=NOW)
+    expired = open_ones.run_out()
     over = Q()
     for acted_for in ("engagement", "officer"):
         over |= Q(**{f"{acted_for}__ended_at__lte": NOW}) | Q(**{f"{acted_for}__valid_to__lte": NOW})
@@ -108,8 +193,8 @@ def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
     chosen = own.select_related("unit__controller").first()
     if chosen is None:
         raise NotFound(refusal=Refusal("engagement.chosen", reason="not_own", object_id=engagement_id))
-    Session.objects.filter(digest=acting.session.digest, ended_at=None).update(engagement=chosen, officer=None)
-    session = Session.objects.in_full().get(digest=acting.session.digest)
+    Session.objects.filter(sid=acting.session.sid, ended_at=None).update(engagement=chosen, officer=None)
+    session = Session.objects.in_full().get(sid=acting.session.sid)
     record(Entry("engagement.chosen", actor_of(session), object_id=chosen.id))
     hint("session", session.sid)
     return session
