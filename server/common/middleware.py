@@ -30,7 +30,8 @@ class RequestMiddleware:
             response.headers["Cache-Control"] = "no-store"
         limit = getattr(request, "limit_shown", None)
         if limit is not None and "RateLimit" not in response.headers:
-            response.headers.update(limit.headers())
+            for name, value in limit.headers().items():
+                response.headers[name] = value
         match = request.resolver_match
         user = getattr(request, "acting_user_id", None)
         log.info(

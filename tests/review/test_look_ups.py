@@ -3,13 +3,12 @@
 from typing import Any
 from unittest import mock
 
-from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from rest_framework.throttling import ScopedRateThrottle
 
 from server.audit.models import AuditEvent
 from server.common.clock import now
+from server.common.limiting import RATES, Rate
 from server.common.models import IdempotencyRecord
 from server.people.models import Engagement, Relation
 from server.people.periods import NOW
@@ -17,6 +16,7 @@ from server.review.api.look_ups import LookUps
 from tests.base import JSON, Client
 from tests.review.officers import OfficersTestCase
 from tests.support.leaks import captured, leaks
+from tests.support.limits import limited
 
 PATH = "review/look-ups"
 REASON = "Krav om innsyn i brev av mandag."
@@ -159,9 +159,8 @@ class Everybody(LookUpsTestCase):
         assert not self.audit(type="review.patient_found")
 
     def test_one_by_one_and_not_many_in_a_minute(self) -> None:
-        assert settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"][LookUps.throttle_scope] == "60/min"
-        rates = mock.patch.object(ScopedRateThrottle, "THROTTLE_RATES", {"look-up": "2/min"})
-        with rates, mock.patch.object(LookUps, "throttle_classes", (ScopedRateThrottle,)):
+        assert RATES[LookUps.throttle_scope] == Rate(60, 60)
+        with limited("look-up=2/60"):
             codes = [self.patient(NOBODY).status_code for _ in range(3)]
         assert codes == [200, 200, 429]
 
