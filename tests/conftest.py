@@ -17,6 +17,7 @@ from django.test import TransactionTestCase  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 
 from tests.support import database  # noqa: E402
+from tests.support.deployed import deployed as deployed  # noqa: E402
 
 database.file_for_tests()
 

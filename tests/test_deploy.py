@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -17,13 +16,11 @@ from server.audit.actions import COLUMNS
 from server.operate.own_sql import connect
 from server.operate.story import play
 from server.operate.watchdog import Watch, report
+from tests.support.deployed import ROLES, Deployed
 from tests.support.served import ROOT, environment, manage, once, serve
-from tools.servers import PrivatePostgres
 
 pytestmark = once
 
-ROLES = (ROOT / "deploy" / "sql" / "roles.sql").read_text()
-TRUSTING = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 LOG = ("audit_auditevent", "audit_tree", "audit_leaf", "audit_node", "audit_checkpoint")
 SEALED = ("rooms_roomevent", "consent_version", "consent_statutoryground", "rooms_emergencyaccess")
 GUARDED = (*LOG, *SEALED)
@@ -74,39 +71,6 @@ WATCHED = {
 """Columns that the watchdog reads: states and times, and whose; no name, text, number or address."""
 EVENT = {("audit_auditevent", column) for column in COLUMNS}
 """What may be stated of a new event: not its time, which is the database's."""
-
-
-class Deployed(NamedTuple):
-    port: int
-    folder: Path
-
-    def address(self, role: str) -> str:
-        return f"postgresql://{role}:x@127.0.0.1:{self.port}/samsnakk"
-
-    def connect(self, role: str) -> psycopg.Connection:
-        return psycopg.connect(self.address(role), autocommit=True)
-
-    def environment(self, role: str, **more: str) -> dict[str, str]:
-        return environment(self.folder, MODE="demo", DATABASE_URL=self.address(role), **more)
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """As docs/operations.md says: the roles, the tables, and the roles again."""
-    with PrivatePostgres() as postgres:
-        (postgres.folder / "data" / "pg_hba.conf").write_text(TRUSTING)
-        with psycopg.connect(postgres.url, autocommit=True) as superuser:
-            superuser.execute("SELECT pg_reload_conf()")
-            superuser.execute("CREATE DATABASE samsnakk")
-        made = Deployed(postgres.port, tmp_path_factory.mktemp("deployed"))
-        with made.connect("samsnakk") as superuser:
-            superuser.execute(ROLES)
-        migrated = manage("migrate", "--verbosity=0", env=made.environment("samsnakk_owner"))
-        assert migrated.returncode == 0, migrated.stderr
-        with made.connect("samsnakk") as superuser:
-            for _ in range(2):
-                superuser.execute(ROLES)
-        yield made
 
 
 def test_each_role_has_the_rights_that_are_listed_and_no_other(deployed: Deployed) -> None:
