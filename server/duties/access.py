@@ -5,9 +5,10 @@ from uuid import UUID
 from django.db.models import BooleanField, Exists, ExpressionWrapper, Q, QuerySet
 
 from server.common.errors import NotFound, Refusal
-from server.duties.models import TO_PATIENTS, Duty, Kind
+from server.duties.models import TO_ANYBODY, Duty, Kind
 from server.people.actors import Acting
-from server.people.models import Officer
+from server.people.decide import IN_PERSON
+from server.people.models import InPersonCode, Officer
 from server.people.periods import NOW
 
 
@@ -37,7 +38,11 @@ def _owed_by(acting: Acting) -> Q:
     owed = Q(user_id=acting.user.id)
     owed &= Q(employer=None) | Q(employer_id=acting.actor.controller_id)
     if acting.engagement is None and acting.officer is None:
-        owed &= Q(kind__in=TO_PATIENTS)  # a nurse who has left and signs in as a patient
+        owed &= Q(kind__in=TO_ANYBODY)  # a nurse who has left and signs in as a patient
+    if acting.session is not None and acting.session.sign_in == IN_PERSON:
+        # A phone that staff have let in is no place to tell of it: whoever holds it could say that it was read.
+        its_own = InPersonCode.objects.filter(session_id=acting.session.sid).values("id")
+        owed &= ~Q(kind=Kind.PHONE_LET_IN) | ~Q(object_id__in=its_own)
     if acting.officer is not None:
         holds = Exists(Officer.objects.current().filter(id=acting.officer.id))
         others = Q(concerns=None) | ~Q(concerns_id=acting.user.id)

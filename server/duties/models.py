@@ -32,10 +32,18 @@ class Kind(models.TextChoices):
     """Who leads it: somebody whose shift comes has not shown that they can be reached (M3)."""
     ROSTER_GAP = "roster_gap"
     """Who leads it: nobody is on call in a time to come (M3)."""
+    PHONE_LET_IN = "phone_let_in"
+    """The patient: staff have made a code that lets a phone into their account, or one has been used (L5)."""
+    PHONE_LET_IN_TOLD = "phone_let_in_told"
+    """Who leads whoever made the code."""
+    WAY_IN_CHANGED = "way_in_changed"
+    """Whose it is: what proves who they are was added, taken away or used up, or looks copied (L5)."""
 
 
-TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED)
-"""Owed to patients; all other kinds to people at work, and shown to nobody who is not."""
+TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED, Kind.PHONE_LET_IN)
+"""Owed to patients."""
+TO_ANYBODY = (*TO_PATIENTS, Kind.WAY_IN_CHANGED)
+"""All other kinds are owed to people at work, and shown to nobody who is not."""
 NEED_WORDS = (Kind.EMERGENCY_REVIEW, Kind.RECORD_UNREADABLE)
 TAKE_WORDS = (Kind.OFFER_CALL, *NEED_WORDS)
 """The others are told something, and done by acknowledging it."""

@@ -37,6 +37,17 @@ WORDS: dict[str, Any] = {
         "Somebody who is soon on call has not shown that they can be reached. Speak with them, or put another on call."
     ),
     Kind.ROSTER_GAP: _("Nobody is on call in a time to come. Look at the roster, and put somebody on call."),
+    Kind.PHONE_LET_IN: _(
+        "Staff have made a code that lets a phone into your account. Your log says who and when. "
+        "If you were not with them, sign that phone out, and tell the team or the privacy officer."
+    ),
+    Kind.PHONE_LET_IN_TOLD: _(
+        "Somebody where you work has let a phone into a patient's account with a code. You are told so that you know."
+    ),
+    Kind.WAY_IN_CHANGED: _(
+        "What you prove who you are with has been changed or used. "
+        "If it was not you, sign out everywhere else, and tell whoever runs this service."
+    ),
 }
 
 

@@ -3,7 +3,9 @@
 from typing import Protocol
 from uuid import UUID
 
+from server.audit.entry import Actor
 from server.common.ports import Port
+from server.people.models import Patient
 
 
 class AccessEffects(Protocol):
@@ -19,3 +21,27 @@ class AccessEffects(Protocol):
 
 
 ACCESS_EFFECTS: Port[AccessEffects] = Port("people.access_effects")
+
+
+class OwnersTold(Protocol):
+    """People are told what happened to their way in, in the app and on their devices (L5). Called inside the act's
+    transaction."""
+
+    def tell(
+        self,
+        kind: str,
+        *,
+        user_id: UUID,
+        object_id: UUID,
+        actor: Actor,
+        code: str = "",
+        patient: Patient | None = None,
+        employer_id: UUID | None = None,
+        but: UUID | None = None,
+    ) -> None:
+        """`user_id` is told, on every device but that of the session `but`. `kind`: `phone_let_in` (a patient's own
+        account), `phone_let_in_told` (who leads, for `employer_id`) or `way_in_changed`, whose `code` says what:
+        never words."""
+
+
+OWNERS_TOLD: Port[OwnersTold] = Port("people.owners_told")

@@ -14,6 +14,7 @@ from server.settings.doors import Doors
 from server.settings.notices import MessageNotices
 from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
+from server.settings.proving import Proving
 from server.settings.sign_in import SigningIn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 TOWN_SECRET = "the demo town's gateway, never used in production"  # noqa: S105 - nobody's secret
 
 
-class Environment(AlertTimes, Doors, MessageNotices, OddAccess, Reaching, SigningIn):
+class Environment(AlertTimes, Doors, MessageNotices, OddAccess, Proving, Reaching, SigningIn):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)

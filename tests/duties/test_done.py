@@ -34,7 +34,7 @@ class Doing(DutiesTestCase):
             assert told.json()["done_at"] is not None
             assert Duty.objects.get(id=duty.id).done_by_id == self.user_id(owner)
         assert self.seen("are") == self.seen("kari") == []
-        assert len(self.seen("are", open="false")) == 3
+        assert len(self.seen("are", open="false")) == len(TO_PATIENTS)
 
     def test_words_nobody_would_read_are_refused(self) -> None:
         """Red when words on what is only told are accepted: they would be kept nowhere, or read by nobody."""

@@ -79,13 +79,31 @@ class InPersonCode(Row):
     made_by = models.ForeignKey(Engagement, on_delete=models.PROTECT, related_name="+")
     how = models.CharField(max_length=20)
     """How identity was checked: `identity_card`, `known_in_person`, …"""
+    needs_second = models.BooleanField(default=False)
+    """The patient has signed in before: a colleague has to confirm it as well."""
+    seconded_by = models.ForeignKey(Engagement, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    taken_back_at = models.DateTimeField(null=True, blank=True)
+    """By staff, or because a newer one was made."""
     session = models.ForeignKey(
         Session, to_field="sid", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     """The session that it began."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(used_at=None) | Q(taken_back_at=None), name="in_person_code_one_end"),
+            models.CheckConstraint(
+                condition=Q(used_at=None) | Q(needs_second=False) | Q(seconded_by__isnull=False),
+                name="in_person_code_seconded",
+            ),
+            # Of two made at once for one patient, one is made later: at most one waits.
+            models.UniqueConstraint(
+                fields=["patient"], condition=Q(used_at=None, taken_back_at=None), name="in_person_code_one_open"
+            ),
+        ]
 
 
 class Passkey(Row):
