@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["patient", "staff", "officer", "administrator", "nobody"]
+IN_PERSON = "in_person"
 
 
 def kind_of(*, is_patient: bool, is_engaged: bool, is_officer: bool, is_administrator: bool) -> Kind:
