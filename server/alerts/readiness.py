@@ -92,7 +92,7 @@ def ask(shift: Shift, at: datetime) -> bool:
                         language=speaks.get(shift.user_id, "nb"),
                         urgent=False,
                         ttl_s=TEST_TTL_S,
-                        topic=f"test-{shift.id.hex[-12:]}",
+                        topic=notify.topic("test", shift.id, way.address_id),
                     )
                     for way in tested
                 ]

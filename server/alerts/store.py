@@ -226,13 +226,8 @@ def _order(alert: Alert, page: Page, speaks: dict[UUID, str], *, reminder: bool)
         language=speaks.get(page.contact.id, "nb"),
         urgent=True,
         ttl_s=page.ttl_s,
-        topic=topic(alert.id),
+        topic=notify.topic("alert", alert.id, page.endpoint.address),
     )
-
-
-def topic(alert_id: UUID) -> str:
-    """One per alert, so that a device shows its newest page only; 32 characters, and no other id's."""
-    return alert_id.hex
 
 
 def _taken(alert: Alert, decision: Decision) -> None:
@@ -259,7 +254,7 @@ def _taken_order(alert: Alert, address: UUID, user: UUID, language: str) -> noti
         language=language,
         urgent=True,
         ttl_s=600,
-        topic=topic(alert.id),
+        topic=notify.topic("alert", alert.id, address),
     )
 
 

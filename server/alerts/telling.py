@@ -33,7 +33,7 @@ def notice(users: Collection[UUID], *, about: UUID, seed: UUID, mail: bool = Fal
                 language=speaks.get(user, "nb"),
                 urgent=urgent,
                 ttl_s=NOTICE_TTL_S,
-                topic=seed.hex,
+                topic=notify.topic("notice", seed, way.address_id),
             )
             for user, ways in notify.reachable(users).items()
             for way in ways

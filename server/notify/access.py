@@ -9,7 +9,7 @@ from server.people.actors import Acting
 
 def mine(acting: Acting) -> AddressQuerySet:
     """Those in use."""
-    return Address.objects.live().filter(user=acting.user)
+    return Address.objects.heard().filter(user=acting.user)
 
 
 def open_address(acting: Acting, address_id: UUID) -> Address:

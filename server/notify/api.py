@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from server.common.clock import now
 from server.common.errors import Conflict, Unauthenticated
 from server.common.idempotency import idempotent
 from server.common.limiting import spend
@@ -50,6 +51,23 @@ class SubscriptionIn(serializers.Serializer[Any]):
 class DeviceIn(serializers.Serializer[Any]):
     subscription = SubscriptionIn()
     name = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
+    key = serializers.CharField(
+        max_length=100,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The `applicationServerKey` that it has subscribed with; without, the newest.",
+    )
+    replaces = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Under which id this same device was registered until now: it ends, and its name goes on.",
+    )
+
+
+class DeviceNameIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=60, allow_blank=True)
 
 
 class DeviceOut(serializers.Serializer[Any]):
@@ -61,14 +79,15 @@ class DeviceOut(serializers.Serializer[Any]):
     accepted_at = serializers.DateTimeField(allow_null=True)
     received_at = serializers.DateTimeField(allow_null=True)
     current = serializers.SerializerMethodField(
-        help_text="Made for the key that is in use; else it must subscribe again."
+        help_text="Made for the newest key; else it must subscribe again, and gets everything until then."
     )
 
     def get_name(self, address: Address) -> str:
         return open_place(address).label
 
     def get_current(self, address: Address) -> bool:
-        return address.vapid == vapid.key_id()
+        newest: vapid.Key | None = self.context["newest"]
+        return newest is not None and address.vapid == newest.id
 
 
 class TestOut(serializers.Serializer[Any]):
@@ -100,7 +119,7 @@ class PushKey(APIView):
     @extend_schema(summary="The key that browsers subscribe with", responses=KeyOut)
     def get(self, request: Request) -> Response:
         acting(request)
-        key = vapid.key()
+        key = vapid.newest(now())
         if key is None:
             raise Conflict(code="no_push_here")
         return Response({"key": key.public})
@@ -111,6 +130,7 @@ class Devices(APIView):
 
     pagination_class = KeyCursorPagination
     place: Place
+    said: dict[str, Any]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The endpoint's name is looked up before anything is locked."""
@@ -120,19 +140,22 @@ class Devices(APIView):
             said.is_valid(raise_exception=True)
             if not connection.in_atomic_block:
                 connection.close()  # back to the pool: a name server may take its time
-            self.place = vet(said.validated_data["subscription"], said.validated_data["name"])
+            self.said = said.validated_data
+            self.place = vet(self.said["subscription"], self.said["name"])
 
     @extend_schema(summary="My devices", responses=DeviceOut(many=True))
     def get(self, request: Request) -> Response:
         pages = KeyCursorPagination()
         rows = mine(acting(request)).filter(kind=AddressKind.PUSH)
-        return pages.get_paginated_response(
-            DeviceOut(pages.paginate_queryset(rows, request, view=self), many=True).data
-        )
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response(DeviceOut(page, many=True, context=_newest()).data)
 
     @extend_schema(
         summary="Send pushes to this device from now on",
-        description="Doing it again renews it. A device that somebody else had registered is mine from now on.",
+        description=(
+            "Doing it again renews it. A device that somebody else had registered is mine from now on. 400 "
+            "`push_endpoint` with the field `key`: it has subscribed with a key that has ended, and must do so anew."
+        ),
         request=DeviceIn,
         responses={201: DeviceOut},
         examples=[
@@ -154,11 +177,28 @@ class Devices(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = keep_push(acting=acting(request), place=self.place)
-        return Response(DeviceOut(made).data, status=status.HTTP_201_CREATED)
+        made = keep_push(acting=acting(request), place=self.place, key=self.said["key"], replaces=self.said["replaces"])
+        return Response(DeviceOut(made, context=_newest()).data, status=status.HTTP_201_CREATED)
+
+
+def _newest() -> dict[str, Any]:
+    return {"newest": vapid.newest(now())}
 
 
 class Device(APIView):
+    @extend_schema(
+        summary="Call it by another name",
+        description="Nobody else sees what I call it.",
+        request=DeviceNameIn,
+        responses=DeviceOut,
+        examples=[OpenApiExample("A telephone", value={"name": "Jobbtelefonen"}, request_only=True)],
+    )
+    def patch(self, request: Request, device_id: UUID) -> Response:
+        said = DeviceNameIn(data=request.data)
+        said.is_valid(raise_exception=True)
+        named = actions.rename(acting=acting(request), address_id=device_id, name=said.validated_data["name"])
+        return Response(DeviceOut(named, context=_newest()).data)
+
     @extend_schema(summary="Send it nothing any more", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
         actions.remove(acting=acting(request), address_id=device_id)
@@ -218,6 +258,7 @@ class _Open(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes = ()
+    for_help = True
 
 
 class PageReceipt(_Open):

@@ -1,10 +1,13 @@
-"""What an attempt means, and what a gateway's word means: pure."""
+"""What an attempt means, what a gateway's word means, what may wait and what is silent: pure."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal
+
+from server.people.hours import OSLO, is_clock, moment
 
 RETRIES_S = (2.0, 5.0, 15.0)
 """Waits before the attempts after one that failed for no fault of the receiver's."""
@@ -124,3 +127,88 @@ def meaning(channel: str, what: str, key: str, code: str, *, answered: bool) -> 
     if what == "failed" and not answered:
         return Said("failed", code if code in FAILURES else "gateway_failed")
     return Said("")
+
+
+# --- quiet hours -----------------------------------------------------------------------------------------
+
+LEISURE = frozenset({"message", "notice"})
+"""Kinds that may wait until somebody is up, unless their sender says that they may not."""
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EVERY = "every"
+AHEAD_DAYS = 9
+"""Quiet hours end within a week (`quiet_faults`)."""
+DAY_MINUTES = 24 * 60
+
+Hours = Mapping[str, Sequence[str] | None]
+"""`{"every": ["22:00", "07:00"], "sat": ["23:30", "10:00"], "sun": None}`: from when until when it is quiet, by the
+clock on the wall in Oslo, from the day named; `every` holds for days that are not named, None: not on that day. Where
+the end is not later than the beginning it is the next day's. 24:00 is the end of the day."""
+
+
+def may_wait(kind: str, *, urgent: bool) -> bool:
+    """Whether quiet hours hold this back. Who must answer a call for help, or be ready to, never waits."""
+    return kind in LEISURE and not urgent
+
+
+def quiet_until(hours: Hours, at: datetime) -> datetime | None:
+    """When the quiet time that `at` (aware) lies in is over, aware UTC; None when it is not quiet.
+
+    An hour that comes twice in autumn counts from the first time to the last; one that is left out in spring, from the
+    moment of the change. Quiet times that touch are one.
+    """
+    first = at.astimezone(OSLO).date() - timedelta(days=1)
+    ends: datetime | None = None
+    for begin, end in (_quiet_on(hours, first + timedelta(days=day)) for day in range(AHEAD_DAYS)):
+        if begin <= (ends or at) < end:
+            ends = end
+    return ends
+
+
+def _quiet_on(hours: Hours, day: date) -> tuple[datetime, datetime]:
+    """What begins on that day; empty when nothing does."""
+    span = hours.get(DAYS[day.weekday()], hours.get(EVERY))
+    if not span:
+        nothing = moment(day, "00:00", fold=0)
+        return nothing, nothing
+    begins, ends = span
+    last = day if begins < ends else day + timedelta(days=1)
+    return moment(day, begins, fold=0), moment(last, ends, fold=1)
+
+
+def quiet_faults(hours: object) -> str:
+    """What is wrong with hours as entered or stored, as a code; empty when they are usable. `never_ends`: some time of
+    the week must be left, or nobody would ever be told."""
+    if not isinstance(hours, dict) or not set(hours) <= {*DAYS, EVERY}:
+        return "days"
+    for span in hours.values():
+        if span is None:
+            continue
+        if not (isinstance(span, list) and len(span) == 2 and all(map(is_clock, span)) and span[0] != "24:00"):
+            return "clock"
+        if span[0] == span[1]:
+            return "empty"
+    quiet: set[int] = set()
+    for number, day in enumerate(DAYS):
+        if span := hours.get(day, hours.get(EVERY)):
+            begins, ends = (int(clock[:2]) * 60 + int(clock[3:]) for clock in span)
+            since = number * DAY_MINUTES + begins
+            until = number * DAY_MINUTES + (ends if begins < ends else ends + DAY_MINUTES)
+            quiet |= {minute % (7 * DAY_MINUTES) for minute in range(since, until)}
+    return "never_ends" if len(quiet) == 7 * DAY_MINUTES else ""
+
+
+# --- sessions that are over ------------------------------------------------------------------------------
+
+RAN_OUT = frozenset({"expired"})
+"""Nobody has ended these: whoever was signed in may be on call, asleep beside the device."""
+WORK_OVER = frozenset({"engagement_ended"})
+"""Work at one place is over. They may be on call for another: each page's keeper says if they are."""
+
+
+def is_silenced(kind: str, end_reason: str) -> bool:
+    """Whether a device gets nothing of this kind any more, because the session that registered it has ended like this
+    (empty: it has not). A person who signs out, here or from elsewhere, ends everything: the device may be in other
+    hands. So does whatever reason is not known here."""
+    if not end_reason or end_reason in RAN_OUT:
+        return False
+    return kind in LEISURE if end_reason in WORK_OVER else True

@@ -16,6 +16,8 @@ class Job:
     kind: str
     channel: str
     place: Place
+    vapid: str
+    """Which of our keys the device was registered for; empty for what is no device."""
     language: str
     urgent: bool
     ttl_s: int

@@ -6,12 +6,12 @@ Nothing is deleted: an address is disabled and says why, a delivery ends in a st
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from server.common.models import Row
-from server.notify.decide import LONGEST_WAIT_S
-from server.people.models import Language, User
+from server.notify.decide import AHEAD_DAYS, LONGEST_WAIT_S, RAN_OUT, WORK_OVER
+from server.people.models import Language, Session, User
 
 
 class AddressKind(models.TextChoices):
@@ -29,12 +29,30 @@ class Gone(models.TextChoices):
     REMOVED = "removed"
     """Its owner took it away."""
     REPLACED = "replaced"
-    """Somebody else signed in on that device, or its owner gave another number."""
+    """Somebody else signed in on that device, it subscribed anew, or its owner gave another number."""
+    SIGNED_OUT = "signed_out"
+    """The session that registered it was ended by a person."""
+    KEY_ENDED = "key_ended"
+    """The key of ours that it was registered for is gone."""
 
 
 class AddressQuerySet(models.QuerySet["Address"]):
     def live(self) -> "AddressQuerySet":
         return self.filter(disabled_at=None)
+
+    def silenced(self) -> "AddressQuerySet":
+        """Devices whose session was ended by somebody, and not by the clock (`decide.is_silenced`): nothing is sent to
+        them. Telephones and mailboxes are people's, and no session's."""
+        return self.filter(_ended_by_somebody(), kind=AddressKind.PUSH)
+
+    def heard(self) -> "AddressQuerySet":
+        """Those in use that something may be sent to."""
+        return self.live().filter(~Q(kind=AddressKind.PUSH) | ~_ended_by_somebody())
+
+
+def _ended_by_somebody() -> Exists:
+    ended = Session.objects.filter(sid=OuterRef("session"), ended_at__isnull=False)
+    return Exists(ended.exclude(end_reason__in=RAN_OUT | WORK_OVER))
 
 
 class Address(Row):
@@ -83,6 +101,12 @@ class Address(Row):
                 fields=["index"], condition=Q(kind="push", disabled_at=None), name="notify_device_of_one"
             ),
         ]
+        indexes = [
+            # Serves health, and whoever ends a key: which devices were registered for which?
+            models.Index(fields=["vapid"], condition=Q(kind="push", disabled_at=None), name="notify_address_vapid"),
+            # Serves a device that registers anew: which key was it for?
+            models.Index(fields=["index"], condition=Q(kind="push"), name="notify_address_index"),
+        ]
 
 
 class Channel(models.TextChoices):
@@ -118,6 +142,10 @@ class State(models.TextChoices):
     """Not sent: it had become pointless, or its receiver's access had ended."""
 
 
+HELD = "quiet_hours"
+"""Code of what waits until its receiver's quiet hours are over."""
+LONGEST_HELD = timedelta(days=AHEAD_DAYS)
+
 OPEN = (State.WAITING, State.LEASED)
 LONGEST_WAIT = timedelta(seconds=LONGEST_WAIT_S + 60)
 URGENT_WAITS = timedelta(seconds=60)
@@ -135,7 +163,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         late by as much.
         """
         soon = Q(urgent=True, due_at__gt=at + URGENT_WAITS) & ~Q(code="throttled")
-        due = Q(due_at__lte=at) | Q(due_at__gt=at + LONGEST_WAIT) | soon
+        far = Q(due_at__gt=at + LONGEST_WAIT) & ~Q(code=HELD) | Q(due_at__gt=at + LONGEST_HELD)
+        due = Q(due_at__lte=at) | far | soon
         return self.open().filter(due).order_by("-urgent", "due_at", "id")
 
 
@@ -209,8 +238,23 @@ class Delivery(models.Model):
         ]
 
 
+class QuietHours(models.Model):
+    """When somebody is not to be told of what may wait. No row: it is never quiet."""
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.PROTECT, related_name="+")
+    hours = models.JSONField()
+    """As `decide.Hours`."""
+    set_at = models.DateTimeField(db_default=Now(), editable=False)
+
+
 class CallbackSeen(models.Model):
-    """An event of the gateway's that we have acted on: said again, it does nothing."""
+    """An event of the gateway's that we have acted on: said again, it does nothing. Kept for a week."""
 
     event = models.UUIDField(primary_key=True, editable=False)
     at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [
+            # Serves `upkeep.forget_callbacks`.
+            models.Index(fields=["at"], name="notify_callback_at")
+        ]

@@ -10,8 +10,10 @@ NOBODYS = "mailto:samsnakk@localhost"
 def faults() -> list[str]:
     """What cannot work, in any mode."""
     env, found = settings.ENV, []
-    if vapid.file().exists() and vapid.key() is None:
-        found.append("VAPID_KEY_FILE is no private key on the curve P-256 in PEM that can be read.")
+    if not vapid.is_whole():
+        found.append(
+            "VAPID_KEY_FILE holds something that is no private key on the curve P-256 in PEM, or cannot be read."
+        )
     if env.gateway_url and not (env.gateway_secret and env.public_url and env.caller_id):
         found.append("GATEWAY_URL needs GATEWAY_SECRET, PUBLIC_URL and CALLER_ID.")
     return found
@@ -27,7 +29,7 @@ def production_faults() -> list[str]:
 def production_warnings() -> list[str]:
     """What works, and leaves somebody unreached."""
     env, found = settings.ENV, []
-    if vapid.key() is None:
+    if not vapid.keys():
         found.append(f"there is no key at {vapid.file()}: no device gets notifications or pages (docs/notify.md).")
     elif env.vapid_subject == NOBODYS:
         found.append("VAPID_SUBJECT names nobody whom a push service could write to; some refuse what we send.")

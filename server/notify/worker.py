@@ -20,14 +20,14 @@ from django.db.models import F, Q
 from server.common.clock import now
 from server.common.db import on_this_thread
 from server.common.errors import Unavailable
-from server.notify import channels, lanes
+from server.notify import channels, lanes, quiet
 from server.notify.jobs import Job, Outcome
-from server.notify.models import Channel, Delivery, DeliveryKind, State
+from server.notify.models import Channel, Delivery, State
 from server.notify.ports import keeper
 from server.notify.recording import LeaseLost, give_up, record
 from server.notify.sealed import place_of
+from server.notify.silence import is_signed_out
 from server.notify.wake import WAKE
-from server.people.models import Session
 from server.vault.errors import Destroyed, Unreadable
 
 __all__ = ["WAKE", "tick", "wait_idle"]
@@ -42,9 +42,6 @@ RENEWED_AFTER_S = 1.0
 HELD_S, MAIL_HELD_S = 15.0, 60.0
 """A lease is renewed for so long at most; a mail takes several exchanges, each with its own limit."""
 RECORD_TRIES, RECORD_PAUSE_S = 4, 0.5
-QUIET_AFTER_SIGNING_OUT = (DeliveryKind.MESSAGE, DeliveryKind.NOTICE)
-"""A device that somebody has signed out of is not told of messages. Somebody on call is paged on it all the same:
-whether they are is asked of the page's keeper."""
 
 wait_idle = lanes.wait_idle
 _pause = threading.Event()  # never set
@@ -164,7 +161,9 @@ def _checked(delivery: Delivery) -> Job | None:
     if lost:
         give_up(delivery, lost, at)
         return None
-    if _is_signed_out(delivery) or not keeper(delivery.kind).may_send(delivery):
+    if quiet.hold(delivery, at):
+        return None
+    if not keeper(delivery.kind).may_send(delivery):
         Delivery.objects.filter(id=delivery.id, lease=delivery.lease).update(
             state=State.DROPPED, lease=None, due_at=None, code="not_allowed"
         )
@@ -181,6 +180,7 @@ def _checked(delivery: Delivery) -> Job | None:
         kind=delivery.kind,
         channel=delivery.channel,
         place=place,
+        vapid=delivery.address.vapid if delivery.address is not None else "",
         language=delivery.language,
         urgent=delivery.urgent,
         ttl_s=delivery.ttl_s,
@@ -194,16 +194,9 @@ def _lost_because(delivery: Delivery, at: datetime) -> str:
     """Why there is no sense in trying, or nothing."""
     if delivery.address is not None and delivery.address.disabled_at is not None:
         return "gone"
-    return "expired" if delivery.expires_at is not None and delivery.expires_at <= at else ""
-
-
-def _is_signed_out(delivery: Delivery) -> bool:
-    """Whether the session that registered the device was ended; one that has run out is no reason to be silent."""
-    address = delivery.address
-    if delivery.kind not in QUIET_AFTER_SIGNING_OUT or address is None or address.session is None:
-        return False
-    ended = Session.objects.filter(sid=address.session, ended_at__isnull=False)
-    return ended.exclude(end_reason="expired").exists()
+    if delivery.expires_at is not None and delivery.expires_at <= at:
+        return "expired"
+    return "signed_out" if is_signed_out(delivery) else ""
 
 
 def _send(job: Job) -> None:

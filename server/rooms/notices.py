@@ -6,7 +6,6 @@ read it before a notice is due. A notice names neither room nor writer, goes to 
 read, or for a while, what follows it is covered by it.
 """
 
-import base64
 import json
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,6 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils.crypto import salted_hmac
 
 from server.common.clock import now
 from server.common.errors import NotFound
@@ -26,7 +24,9 @@ from server.common.sql import time_in, uuid_in, uuid_out
 from server.notify import vapid
 from server.notify.actions import Order, enqueue, reachable
 from server.notify.channels import configured
+from server.notify.decide import RAN_OUT
 from server.notify.models import OPEN, AddressKind, Channel, Delivery, DeliveryKind, State
+from server.notify.topics import spread, topic
 from server.people.periods import DatabaseNow
 from server.rooms import permits
 from server.rooms.models import EventType, Member, Notice, Participation, RoomEvent
@@ -191,7 +191,8 @@ def untold(at: datetime, rooms: Iterable[UUID] | None) -> list[Untold]:
     """
     env = settings.ENV
     values = {
-        "key": vapid.key_id(),
+        "ran_out": _list(RAN_OUT),
+        "keys": _list(vapid.known()),
         "news": time_in(at - NEWS),
         "after": time_in(at - timedelta(seconds=env.notice_after_s)),
         "shown": time_in(at - timedelta(seconds=max(env.notice_after_s, env.notice_shown_s))),
@@ -204,9 +205,10 @@ def untold(at: datetime, rooms: Iterable[UUID] | None) -> list[Untold]:
     }
     here = ""
     if rooms is not None:
-        here, values["rooms"] = _these(rooms)
+        here, values["rooms"] = f"AND m.room_id {_one_of('rooms')}", _list(uuid_in(room) for room in rooms)
+    said = UNTOLD.replace("{here}", here).replace("{ours}", _one_of("keys")).replace("{ran_out}", _one_of("ran_out"))
     with connection.cursor() as cursor:
-        cursor.execute(UNTOLD.replace("{here}", here), values)
+        cursor.execute(said, values)
         return [
             Untold(uuid_out(member), uuid_out(room), uuid_out(user), language, head, before)
             for member, room, user, language, head, before in cursor.fetchall()
@@ -249,7 +251,11 @@ UNTOLD = f"""
         r.head > m."read" AND (n.upto IS NULL OR n.lost OR r.head > n.upto)
         AND EXISTS (
             SELECT 1 FROM notify_address a
-            WHERE a.user_id = m.user_id AND a.kind = %(push)s AND a.vapid = %(key)s AND a.disabled_at IS NULL
+            WHERE a.user_id = m.user_id AND a.kind = %(push)s AND a.vapid {{ours}} AND a.disabled_at IS NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM people_session s
+                WHERE s.sid = a.session AND s.ended_at IS NOT NULL AND NOT s.end_reason {{ran_out}}
+            )
         ) AND (
             SELECT x.created_at FROM rooms_roomevent x
             WHERE x.room_id = m.room_id AND x.type = %(message)s AND x.sender_id <> m.user_id
@@ -269,12 +275,16 @@ ago; and of them (CASE: only of them) those with something unread that they were
 What is asked of one member's events is no `EXISTS`: PostgreSQL would make a join of it that reads all events."""
 
 
-def _these(rooms: Iterable[UUID]) -> tuple[str, Any]:
-    """The same words however many rooms there are, so that the statement stays prepared."""
-    wanted = [uuid_in(room) for room in sorted(rooms)]
+def _one_of(name: str) -> str:
+    """The same words however many there are, so that the statement stays prepared."""
     if connection.vendor == "sqlite":
-        return "AND m.room_id IN (SELECT value FROM json_each(%(rooms)s))", json.dumps(wanted)
-    return "AND m.room_id = ANY(%(rooms)s)", wanted
+        return f"IN (SELECT value FROM json_each(%({name})s))"  # noqa: S608 - no outside text
+    return f"= ANY(%({name})s)"
+
+
+def _list(values: Iterable[Any]) -> Any:
+    wanted = sorted(values)
+    return json.dumps(wanted) if connection.vendor == "sqlite" else wanted
 
 
 def _claim(found: Sequence[Untold], at: datetime) -> list[Untold]:
@@ -308,22 +318,6 @@ def _order(one: Untold, address_id: UUID, at: datetime) -> Order:
         language=one.language,
         urgent=False,
         ttl_s=int(NEWS.total_seconds()),
-        topic=topic(name),
-        due_at=at + _delay(made),
+        topic=topic("room", one.room_id, address_id),
+        due_at=at + spread(made),
     )
-
-
-def topic(name: str) -> str:
-    """The name under which a newer notice takes an older one's place on one device: the same for one room, and for
-    others it says nothing. Another device has another, so that push services cannot tell that two belong together."""
-    return base64.urlsafe_b64encode(_keyed("topic", name)[:24]).decode()
-
-
-def _delay(delivery_id: UUID) -> timedelta:
-    """Of its own for each delivery: the devices of a room do not ring together (law 9)."""
-    part = int.from_bytes(_keyed("delay", str(delivery_id))[:4]) / 2**32
-    return timedelta(seconds=settings.ENV.notice_spread_s * part)
-
-
-def _keyed(what: str, text: str) -> bytes:
-    return salted_hmac(f"samsnakk.notice.{what}", text, algorithm="sha256").digest()

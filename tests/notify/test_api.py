@@ -89,7 +89,7 @@ class Devices(NotifyTestCase):
             assert nils.post("devices", body).status_code == 400
 
     def test_no_key_no_push(self) -> None:
-        with mock.patch.object(vapid, "key", return_value=None):
+        with mock.patch.object(vapid, "keys", return_value=()):
             for answer in (
                 self.person("nils").get("push/key"),
                 self.person("nils").post("devices", {"subscription": self.push.subscribe()}),
@@ -98,7 +98,7 @@ class Devices(NotifyTestCase):
 
     def test_a_key_of_ours_that_is_not_in_use_any_more(self) -> None:
         _, address = self.device()
-        with mock.patch.object(vapid, "key_id", return_value="another"):
+        with mock.patch.object(vapid, "keys", return_value=vapid.parsed(vapid.new_pem())[0]):
             assert actions.reachable([address.user_id]) == {}
             assert self.person("nils").ok("get", "devices")["results"][0]["current"] is False
 

@@ -75,7 +75,7 @@ class WhatItGets(NotifyTestCase):
         for kind in ("page", "taken", "message", "test", "notice"):
             for language in ("nb", "nn", "en"):
                 row = self.user_id("nils")
-                job = Job(row, row, kind, "push", Place(), language, True, 60, "t" * 32, 1, now())
+                job = Job(row, row, kind, "push", Place(), "", language, True, 60, "t" * 32, 1, now())
                 lengths.add(len(webpush.payload(job).encode()))
         assert lengths == {webpush.BLOCK}
 
@@ -342,14 +342,6 @@ class TheWorker(NotifyTestCase):
         room = dict.fromkeys(worker.lanes.free(), 0) | {("push", True): 3}
         assert len(worker._lease(room)) == 3
         assert worker._lease(dict.fromkeys(room, 0)) == []
-
-    def test_quiet_on_a_device_that_was_signed_out_of(self) -> None:
-        browser, address = self.device("kari")
-        self.person("kari").ok("post", "me/sign-out")
-        self.order(address, kind="message", urgent=False, topic="room")
-        self.order(address)
-        deliver()
-        assert [one["kind"] for one in self.push.received(browser)] == ["page"]
 
     def test_quiet_statements_when_nothing_is_due(self) -> None:
         with self.assertNumQueries(2):  # the time, and whether there is any

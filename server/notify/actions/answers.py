@@ -9,6 +9,7 @@ from server.common.clock import now
 from server.common.errors import Conflict, NotFound
 from server.notify.models import Address, Delivery, DeliveryKind, State
 from server.notify.ports import keeper
+from server.notify.silence import is_signed_out
 from server.notify.tokens import delivery_of
 from server.notify.words import ANSWERABLE
 
@@ -68,6 +69,8 @@ def _answer(delivery_id: UUID, *, accept: bool, key_press: bool) -> dict[str, ob
     how = "key" if key_press else "button"
     if delivery.answered:
         return {"state": _stands(delivery, how)}
+    if is_signed_out(delivery):  # the device may be in other hands: nobody takes a call for help in somebody's name
+        raise Conflict(code="old_page")
     delivery.answered, delivery.received_at = ("accept" if accept else "decline"), delivery.received_at or now()
     done = keeper(delivery.kind).answered(delivery, accept, how)
     mine = Delivery.objects.filter(id=delivery.id, answered="")

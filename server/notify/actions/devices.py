@@ -1,5 +1,6 @@
 """The verbs of one's own devices, telephone and mailbox. One transaction and one audit entry each."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -8,14 +9,15 @@ from django.db import IntegrityError, transaction
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
-from server.common.errors import Conflict, Invalid
+from server.common.errors import Conflict, FieldError, Invalid, NotFound
 from server.common.ids import new_id
 from server.notify import endpoints, vapid
 from server.notify.access import mine, open_address
 from server.notify.actions.outbox import Order, enqueue
 from server.notify.channels import configured
 from server.notify.models import Address, AddressKind, AddressQuerySet, Channel, Delivery, DeliveryKind, Gone
-from server.notify.sealed import Place, index_of, seal_place
+from server.notify.sealed import Place, index_of, open_place, seal_place
+from server.notify.topics import topic
 from server.people.access import require_staff
 from server.people.actors import Acting
 
@@ -33,8 +35,7 @@ def vet(subscription: object, label: str = "") -> Place:
     try:
         found = endpoints.vetted(subscription)
     except endpoints.Forbidden as why:
-        field = {"field": "subscription", "code": str(why), "detail": ""}
-        raise Invalid(code="push_endpoint", errors=[field]) from None  # type: ignore[list-item]
+        raise _unfit("subscription", str(why)) from None
     return Place(endpoint=found.endpoint, p256dh=found.p256dh, auth=found.auth, label=label)
 
 
@@ -43,42 +44,81 @@ def register_push(*, acting: Acting, subscription: object, label: str = "") -> A
     return keep_push(acting=acting, place=vet(subscription, label))
 
 
-def keep_push(*, acting: Acting, place: Place) -> Address:
+def keep_push(*, acting: Acting, place: Place, key: str = "", replaces: UUID | None = None) -> Address:
     """Send pushes for this person to this device from now on; registered before, it is renewed. Registered by somebody
-    else, it moves: one device speaks to one person.
+    else, it moves: one device speaks to one person. `key` is the one that it has subscribed with, as it was told;
+    `replaces` the id under which the same device was known until now: it keeps its name, and the former address ends.
 
-    Raises Conflict `no_push_here` where this installation has no key of its own.
+    Raises Conflict `no_push_here` where this installation has no key of its own; Invalid `push_endpoint` for a key that
+    is none of ours any more.
     """
-    key = vapid.key_id()
-    if not key:
+    if not vapid.keys():
         raise Conflict(code="no_push_here")
+    said = vapid.by_public(key) if key else None
+    if key and said is None:
+        raise _unfit("key", "unknown_key")
+    made_for = said.id if said is not None else ""
     index = index_of(AddressKind.PUSH, place)
     try:
-        return _keep_push(acting, place, index, key)
+        return _keep_push(acting, place, index, made_for, replaces)
     except IntegrityError:  # the same device is being registered at this moment: by now it is there
-        return _keep_push(acting, place, index, key)
+        return _keep_push(acting, place, index, made_for, replaces)
 
 
 @transaction.atomic
-def _keep_push(acting: Acting, place: Place, index: bytes, key: str) -> Address:
+def _keep_push(acting: Acting, place: Place, index: bytes, made_for: str, replaces: UUID | None) -> Address:
     at, devices = now(), Address.objects.live().filter(kind=AddressKind.PUSH)
+    made_for = made_for or _made_for(index, at)
     for other in devices.filter(index=index).exclude(user=acting.user).values_list("id", flat=True):
         _disable(other, Gone.REPLACED, at)
         record(Entry("device.moved", acting.actor, object_id=other))
-    found = devices.select_for_update(no_key=True).filter(index=index, user=acting.user).first()
+    mine = devices.select_for_update(no_key=True).filter(user=acting.user)
+    found = mine.filter(index=index).first()
+    former = mine.filter(id=replaces).exclude(index=index).first() if replaces is not None else None
+    if former is not None:
+        _disable(former.id, Gone.REPLACED, at)
+    known = found or former
+    if known is not None and not place.label:
+        place = replace(place, label=open_place(known).label)
     if found is None:
         _make_room(devices.filter(user=acting.user), at)
         found = Address(id=new_id(), user=acting.user, kind=AddressKind.PUSH, index=index, made_at=at)
-    found.sealed, found.vapid = seal_place(found.id, place), key
+    found.sealed, found.vapid = seal_place(found.id, place), made_for
     found.session = acting.session.sid if acting.session is not None else None
     found.save()
     record(_entry("device.registered", acting, found.id))
     return found
 
 
+def _made_for(index: bytes, at: datetime) -> str:
+    """For which of our keys a browser has subscribed that does not say so. A subscription never changes its key: one
+    that we have seen, whoever's it was, is for the key it was for. Raises Invalid where that is none of ours any more.
+    """
+    seen = Address.objects.filter(kind=AddressKind.PUSH, index=index).order_by("-made_at")
+    before, newest = seen.values_list("vapid", flat=True).first(), vapid.newest(at)
+    if before is None:
+        return newest.id if newest is not None else ""
+    if before not in vapid.known():
+        raise _unfit("key", "unknown_key")
+    return before
+
+
 def _make_room(devices: AddressQuerySet, at: datetime) -> None:
     for one in devices.order_by("-made_at", "-id").values_list("id", flat=True)[MOST - 1 :]:
         _disable(one, Gone.REPLACED, at)
+
+
+@transaction.atomic
+def rename(*, acting: Acting, address_id: UUID, name: str) -> Address:
+    """Call a device by another name, which is its owner's alone. Raises NotFound for whatever is no device of one's
+    own, or gone."""
+    address = open_address(acting, address_id)
+    if address.kind != AddressKind.PUSH:
+        raise NotFound
+    address.sealed = seal_place(address.id, replace(open_place(address), label=name))
+    address.save(update_fields=["sealed"])
+    record(_entry("device.named", acting, address.id))
+    return address
 
 
 @transaction.atomic
@@ -141,10 +181,15 @@ def test(*, acting: Acting, address_id: UUID) -> Delivery:
         language=acting.user.language,
         urgent=False,  # whoever tests must not stand before a page
         ttl_s=TEST_TTL_S,
-        topic=f"test-{address.id.hex[-12:]}",
+        topic=topic("test", address.id, address.id),
     )
     enqueue([order])
     return Delivery.objects.get(id=order.id)
+
+
+def _unfit(field: str, code: str) -> Invalid:
+    error: FieldError = {"field": field, "code": code, "detail": ""}
+    return Invalid(code="push_endpoint", errors=[error])
 
 
 def _disable(address_id: UUID, why: Gone, at: datetime) -> None:

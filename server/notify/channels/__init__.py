@@ -24,7 +24,7 @@ def send(job: Job) -> Outcome:
 def configured() -> frozenset[str]:
     """Channels that this installation has the means for."""
     env = settings.ENV
-    found = {"push"} if vapid.key_id() else set()
+    found = {"push"} if vapid.keys() else set()
     if env.gateway_url and env.gateway_secret and env.public_url:
         found |= {"sms", "voice"}
     if env.email_url:

@@ -42,7 +42,7 @@ class _Wire:
 
 def send(job: Job) -> Outcome:
     """One attempt."""
-    key, limit_s = vapid.key(), settings.ENV.send_limit_s
+    key, limit_s = vapid.by_id(job.vapid), settings.ENV.send_limit_s
     if key is None:
         return Outcome("not_configured")
     try:
