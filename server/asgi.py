@@ -11,7 +11,8 @@ from django.urls import re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
 django.setup()
 
-from server.gateway.app import Gateway  # noqa: E402 - models must be loaded first
+from server.common.doors import Doors  # noqa: E402 - models must be loaded first
+from server.gateway.app import Gateway  # noqa: E402 - as above
 
 gateway = Gateway()
 pages = get_asgi_application()
@@ -37,10 +38,12 @@ async def nothing_here(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-application: Any = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": URLRouter([re_path(r"^ws/v1$", gateway), re_path(r"", nothing_here)]),  # type: ignore[arg-type]
-        "lifespan": lifespan,
-    }
+application: Any = Doors(
+    ProtocolTypeRouter(
+        {
+            "http": http,
+            "websocket": URLRouter([re_path(r"^ws/v1$", gateway), re_path(r"", nothing_here)]),  # type: ignore[arg-type]
+            "lifespan": lifespan,
+        }
+    )
 )

@@ -236,7 +236,7 @@ def test_a_store_beside_the_log(monkeypatch: pytest.MonkeyPatch, store: str, ref
 
 
 def test_production_serves_without_the_demo(tmp_path: Path) -> None:
-    env = production(tmp_path, BEHIND_TLS="1", SEQUENCER="0")  # as in production: another process seals
+    env = production(tmp_path, BEHIND_TLS="1", TRUSTED_PROXIES="127.0.0.1", SEQUENCER="0")  # as in production: another process seals
     over_tls = {"Host": "samsnakk.test", "X-Forwarded-Proto": "https"}
     with (
         serve(tmp_path, env, host="samsnakk.test") as server,

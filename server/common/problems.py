@@ -1,5 +1,6 @@
 """Every failure as RFC 9457 `application/problem+json`; a 500 is ours alone and says nothing of the request."""
 
+import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -45,21 +46,22 @@ def to_problem(error: BaseException) -> Problem | None:
         code = error.get_codes()
         return _of_drf(error, code if isinstance(code, str) else error.default_code)
     if isinstance(error, RequestDataTooBig):
-        return _plain(413, "too_large")
+        return plain_problem(413, "too_large")
     if isinstance(error, SuspiciousOperation):
-        return _plain(400, "malformed")
+        return plain_problem(400, "malformed")
     return None
 
 
 def _of_drf(error: drf.APIException, code: str) -> Problem:
     if code == "too_large":
-        return _plain(413, code)
+        return plain_problem(413, code)
     if code in ("malformed", "parse_error"):
-        return _plain(400, "malformed")
-    return _plain(error.status_code, code)
+        return plain_problem(400, "malformed")
+    return plain_problem(error.status_code, code)
 
 
-def _plain(status: int, code: str) -> Problem:
+def plain_problem(status: int, code: str) -> Problem:
+    """One that has no class of its own."""
     kind = type("PlainProblem", (Problem,), {"status": status})
     return kind(code=code)
 
@@ -125,6 +127,11 @@ def answer(problem: Problem, request: HttpRequest) -> JsonResponse:
         content_type=MEDIA_TYPE,
         json_dumps_params={"ensure_ascii": False, "separators": (",", ":")},  # the same bytes as inside DRF
     )
+
+
+def octets(problem: Problem, request_id: str) -> bytes:
+    """The document as it is sent where there is no request yet."""
+    return json.dumps(document(problem, request_id), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class InternalProblem(Problem):

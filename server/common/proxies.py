@@ -17,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 OTHERS = (b"forwarded", b"x-forwarded-host", b"x-forwarded-port", b"x-real-ip")
 """Nobody's word is taken for these."""
+PASSED_ON = "samsnakk.passed_on"
+"""Set in the scope of what somebody unnamed has passed on: the address is then theirs, and not the client's."""
 
 
 @lru_cache(maxsize=8)
@@ -57,7 +59,7 @@ def believed(scope: Scope) -> Scope:
     dropped = OTHERS if trusted else (*OTHERS, *FORWARDED)
     kept = [(name, value) for name, value in headers if name.lower() not in dropped]
     if not trusted:
-        return scope if len(kept) == len(headers) else {**scope, "headers": kept}
+        return scope if len(kept) == len(headers) else {**scope, "headers": kept, PASSED_ON: True}
     return {**scope, "headers": kept, "client": [_client(kept, peer, named), 0]}
 
 

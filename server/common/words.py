@@ -23,6 +23,7 @@ WORDS: dict[str, Any] = {
     ),
     "has_account": _("The patient already signs in with another account."),
     "csrf_failed": _("Your browser's request could not be trusted. Load the page again."),
+    "foreign_origin": _("This came from a page of another site, and is not taken from there."),
     # Rooms
     "consent_missing": _("The patient has not answered yet. Until then nobody can write here."),
     "nobody_here": _("Nobody else can read here now, so it was not sent. If it is urgent, phone instead."),
@@ -76,6 +77,13 @@ WORDS: dict[str, Any] = {
     "finding_answered": _("This is answered already. Write a note if there is more."),
     "finding_closed": _("This is closed. A note can still be added."),
     "duty_answers": _("The task to review the emergency access answers this, and closes it."),
+    "erasure_open": _("It has been asked already that this patient's data be destroyed. See how that stands."),
+    "erased": _("What was held about this patient has been destroyed already."),
+    "erasure_begun": _("It has begun, and cannot be stopped or changed any more."),
+    "erasure_over": _("This is over."),
+    "erasure_hindered": _("Something still stands in the way. See the list, and ask those who can do something."),
+    "export_not_fetched": _("Fetch all that is held about the patient first, to its end, and name that export."),
+    "four_eyes": _("Whoever asked for it cannot confirm it. Another officer does."),
     # Devices
     "push_endpoint": _("This device's address for notifications cannot be used. Try again, or use another browser."),
     "no_push_here": _("Notifications on devices are not set up here. Ask your administrator."),
@@ -117,6 +125,8 @@ WORDS: dict[str, Any] = {
     # The request itself
     "malformed": _("The body is not usable JSON."),
     "too_large": _("The request is too large."),
+    "headers_too_large": _("The request's headers are too large, or too many."),
+    "too_slow": _("The request took too long to arrive. Try again."),
     "method_not_allowed": _("This address does not answer to that method."),
     "unsupported_media_type": _("Send application/json."),
     "not_acceptable": _("Ask for application/json."),

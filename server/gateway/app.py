@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -17,6 +16,7 @@ from server.common.asgi import TAKE
 from server.common.db import in_db
 from server.common.errors import Unauthenticated
 from server.common.ids import new_id
+from server.common.origins import is_own
 from server.gateway import frames, jobs
 from server.gateway.frames import BadFrame, Hello, Malformed, MarkFrame, Ping, PostFrame, TypingFrame
 from server.gateway.hub import Hub
@@ -221,16 +221,6 @@ def token_of_upgrade(scope: Scope) -> str | None:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return None
-    if cookie is None or not own_origin(headers):
-        return None
+    if cookie is None or not is_own(headers.get("origin", ""), headers.get("host", "")):
+        return None  # cookies travel with other sites' sockets too
     return cookie.value
-
-
-def own_origin(headers: dict[str, str]) -> bool:
-    """Cookies travel with other sites' sockets too: only our own Origin, or a trusted one, may use them."""
-    origin = headers.get("origin", "")
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:
-        return False
-    return bool(host) and (host == headers.get("host", "") or origin in settings.CSRF_TRUSTED_ORIGINS)

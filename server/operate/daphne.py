@@ -10,10 +10,10 @@ from autobahn.twisted import websocket as autobahn_twisted
 from autobahn.websocket import protocol as autobahn_protocol
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
-from django.conf import settings
 from twisted.internet import reactor
 
 from server.common.asgi import FLOW, TAKE
+from server.operate.wire import listen_with_limits
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,7 @@ def _close(protocol: Any, code: int | None = None) -> None:
 
 
 WebSocketProtocol.serverClose = _close
+listen_with_limits()
 
 
 class DrainingServer(Server):
@@ -58,7 +59,6 @@ class DrainingServer(Server):
             application_close_timeout=15,
             server_name="samsnakk",
             verbosity=0,
-            proxy_forwarded_address_header="X-Forwarded-For" if settings.ENV.behind_tls else None,
             ready_callable=self._begin,
         )
         self._lifespan: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -66,6 +66,7 @@ class DrainingServer(Server):
         self._tasks: list[asyncio.Task[None]] = []
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        scope["root_path"] = ""  # daphne lets clients say it in a header
         if scope["type"] == "websocket":
             scope["extensions"] = {TAKE: Wire(protocol).take}
         else:

@@ -17,7 +17,9 @@ from server.common.prepared import Prepared
 from server.people.models import Session, User
 from server.people.periods import DatabaseNow
 
-COOKIE = "samsnakk_session"
+COOKIE = "samsnakk_session" if settings.DEMO else "__Host-samsnakk_session"
+REUSED = "refresh_reused"
+"""Why a session ended whose tokens somebody had twice; its owner is told, on every device that still asks."""
 SEEN_EVERY = timedelta(minutes=10)
 TOKEN = re.compile(r"[0-9a-f]{64}\Z")
 _BY_DIGEST = Prepared(lambda digest: Session.objects.in_full().filter(digest=digest))
@@ -25,11 +27,16 @@ _BY_DIGEST = Prepared(lambda digest: Session.objects.in_full().filter(digest=dig
 
 def refusal_code(session: Session, at: datetime) -> str | None:
     """Why the session opens no door at `at`, or None when it does. Mirrors `SessionQuerySet.live`."""
+    return refusal_after(session, session.expiry, at)
+
+
+def refusal_after(session: Session, over: datetime, at: datetime) -> str | None:
+    """The same for what is good until `over`: a token until it expires, a refresh token until the session is idle."""
     if session.ended_at is not None and session.ended_at <= at:
-        return "session_ended"
+        return REUSED if session.end_reason == REUSED else "session_ended"
     if session.sign_in == "demo" and not settings.DEMO:  # made before this installation became a real one
         return "session_ended"
-    if session.expiry <= at:
+    if over <= at:
         return "session_expired"
     if not session.user.is_active:
         return "account_deactivated"
@@ -41,8 +48,8 @@ def refusal_code(session: Session, at: datetime) -> str | None:
 def authenticate_token(token: str) -> Session:
     """The live session of a token, with user, patient, engagement, unit and controller; one statement.
 
-    Raises Unauthenticated with code `unauthenticated`, `session_ended`, `session_expired`, `account_deactivated` or
-    `engagement_ended`. What is not shaped like a token costs no statement.
+    Raises Unauthenticated with code `unauthenticated`, `session_ended`, `refresh_reused`, `session_expired`,
+    `account_deactivated` or `engagement_ended`. What is not shaped like a token costs no statement.
     """
     if not TOKEN.match(token):
         raise Unauthenticated

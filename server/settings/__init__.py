@@ -43,6 +43,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "server.common.middleware.RequestMiddleware",
+    "server.common.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "server.common.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -139,7 +140,12 @@ CSRF_COOKIE_SAMESITE = "Strict"
 # The middleware would look at every request; cookies are accepted in one place only, which enforces CSRF itself
 # (server/people/authentication.py). A bearer token is sent by no browser on its own.
 SILENCED_SYSTEM_CHECKS = ["security.W003"]
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_HTTPONLY = True
+if not DEMO:  # bound to this very host, and to TLS, by its name: no other host of the domain can set it
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-samsnakk_admin", "__Host-samsnakk_csrf"
 SECURE_SSL_REDIRECT = not DEMO
 SECURE_HSTS_SECONDS = 0 if DEMO else 63_072_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEMO
@@ -154,6 +160,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["server.common.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "server.common.pagination.KeyCursorPagination",
     "DEFAULT_SCHEMA_CLASS": "server.common.schema.Schema",
+    # OPTIONS would look the object up to say which fields it has: a door without a lock, and a look without a record.
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_THROTTLE_CLASSES": ["server.common.throttling.Throttle"],
     "EXCEPTION_HANDLER": "server.wiring.answer_problem",
     "UNAUTHENTICATED_USER": None,

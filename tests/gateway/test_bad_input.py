@@ -12,8 +12,8 @@ from django.test import SimpleTestCase
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from server.common.origins import is_own
 from server.gateway import frames, socket
-from server.gateway.app import own_origin
 from server.gateway.frames import BadFrame, Malformed
 from tests.gateway.driver import SLACK_S, GatewayTestCase, Phone
 
@@ -122,8 +122,8 @@ class Parsing(SimpleTestCase):
                 "": False,
                 "http://[": False,
             }.items():
-                assert own_origin({"host": "rooms.example.org", "origin": origin}) is own, origin
-        assert not own_origin({"origin": "null"})
+                assert is_own(origin, "rooms.example.org") is own, origin
+        assert not is_own("null", "")
 
 
 # --- on a socket -------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class AsItIs(BaseContentNegotiation):
 class AlertView(APIView):
     """No throttle: a call for help is never held back. Numbers stand in refusals too."""
 
+    for_help = True
     throttle_classes: tuple[type[BaseThrottle], ...] = ()
     content_negotiation_class = AsItIs
 
