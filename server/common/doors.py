@@ -46,6 +46,9 @@ class Doors:
             return
         if body is None:  # gone before it was all said
             return
+        if body and _header(scope, b"content-length") is None:  # it came in chunks: what reads it asks how long it is
+            length = (b"content-length", str(len(body)).encode())
+            scope = {**scope, "headers": [*scope["headers"], length]}
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:

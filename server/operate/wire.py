@@ -115,9 +115,10 @@ class Channel(http.HTTPChannel):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        if self.requests or self._receivedHeaderSize:
+        if self.requests or self._receivedHeaderSize or self._buffer:
             self.refuse(408)
         else:
+            self.refused = True
             self.timeoutConnection()  # nothing was asked
 
 
