@@ -16,10 +16,11 @@ from server.common import problems
 from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.notify.ports import MESSAGES, PAGES
+from server.notify.sessions import DevicesOfSessions
 from server.notify.ways_in import WaysIn
 from server.people.actors import acting
 from server.people.officers import AppointedOfficers
-from server.people.ports import ACCESS_EFFECTS, OWNERS_TOLD
+from server.people.ports import ACCESS_EFFECTS, OWNERS_TOLD, SESSION_DEVICES
 from server.people.step_up import FreshProof
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
@@ -36,6 +37,7 @@ def bind_ports() -> None:
     """Bind every port; called once, by `server/apps.py`."""
     ROOM_EFFECTS.bind(ConsentInRooms())
     ACCESS_EFFECTS.bind(EngagementsInRooms())
+    SESSION_DEVICES.bind(DevicesOfSessions())
     OWNERS_TOLD.bind(WaysIn())
     CUSTODY.bind(KeyCustody())
     RECIPIENTS.bind(AppointedOfficers())

@@ -2,6 +2,7 @@
 --
 --   samsnakk_owner      owns the tables and migrates; nobody works as this role from day to day
 --   samsnakk_server     is who the server is: reads, adds and changes what is not guarded; deletes answers kept for retries
+--                      and used refresh tokens
 --   samsnakk_sequencer  seals the log: reads its events, takes them off the list of those that wait, adds to the tree
 --   samsnakk_watchdog   keeps watch over calls for help: reads times and states, and who is on call; writes its report
 --
@@ -80,6 +81,8 @@ BEGIN
     SELECT * FROM (VALUES
       ('django_migrations',        'SELECT',                         'SELECT'),
       ('common_idempotencyrecord', 'SELECT, INSERT, UPDATE, DELETE', ''),
+      ('people_spentrefresh',      'SELECT, INSERT, DELETE',         ''),
+      ('notify_callbackseen',      'SELECT, INSERT, DELETE',         ''),
       ('audit_auditevent', 'SELECT, INSERT (' || event || ')', 'SELECT, INSERT (' || event || ')'),  -- audit.adopted
       ('audit_pending',            'SELECT',                         'SELECT, DELETE'),  -- the trigger inserts
       ('audit_head',               'SELECT',                         'SELECT, INSERT, UPDATE'),

@@ -12,6 +12,10 @@ WORDS: dict[str, Any] = {
     # Who somebody is
     "session_ended": _SIGN_IN_AGAIN,
     "session_expired": _SIGN_IN_AGAIN,
+    "refresh_reused": _(
+        "Somebody may have used your sign-in from another place, so it was ended. Sign in again. In an emergency call "
+        "113; the out-of-hours doctor: 116 117."
+    ),
     "engagement_ended": _("You no longer work there, so this session is over. Sign in again."),
     "account_deactivated": _("This account is closed. In an emergency call 113; the out-of-hours doctor: 116 117."),
     "no_engagement": _("You have no place of work registered here now."),
@@ -20,6 +24,9 @@ WORDS: dict[str, Any] = {
     "health_personnel_only": _("Only health personnel can do this."),
     "step_up_needed": _(
         "Sign in again, and then try at once: this needs a fresh sign-in. If it is urgent, phone instead."
+    ),
+    "in_person_only": _(
+        "Staff let this phone in, and it may not do this. Sign in with your electronic ID. If it is urgent, phone instead."
     ),
     "has_account": _("The patient already signs in with another account."),
     "csrf_failed": _("Your browser's request could not be trusted. Load the page again."),

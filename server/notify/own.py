@@ -8,6 +8,8 @@ class OwnDeliveries:
     """`ports.Keeper`. That a device received something stands on its address, whoever owns the delivery."""
 
     def may_send(self, delivery: Delivery) -> bool:
+        if delivery.address is not None and delivery.address.session == delivery.about:
+            return False  # somebody signed in: on this very device
         return delivery.user is None or delivery.user.is_active
 
     def sent(self, delivery: Delivery) -> None:

@@ -1,10 +1,14 @@
 """Pure rules about who somebody is and what they may do; everything is an argument."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["patient", "staff", "officer", "administrator", "nobody"]
+Need = Literal["read", "write", "consent", "nothing"]
+"""What a way into the product asks of a session whose owner was seen in person only. `nothing`: help, taking back,
+leaving, and one's own sign-in are open to every session."""
 IN_PERSON = "in_person"
 
 
@@ -70,6 +74,41 @@ def ends_from(lifetime: Lifetime, at: datetime, ends_at: datetime | None = None)
     whole = at + lifetime.whole if ends_at is None else ends_at
     idle = min(at + lifetime.idle, whole)
     return Ends(min(at + lifetime.access, idle), idle, whole)
+
+
+def may_in_person(need: Need, may: Collection[str]) -> bool:
+    """Whether a session that began with a code from staff may do this; `may` is what the installation lets it."""
+    return need == "nothing" or need in may
+
+
+def within_limits(offered: Sequence[str], may: Collection[str]) -> list[str]:
+    """What a client may offer in such a session. Whoever may not say yes may still say no, and take back."""
+    kept = [one for one in offered if not one.startswith("rooms.") or may_in_person(NEEDS[one], may)]
+    return [WITHDRAW if one == DECIDE and not may_in_person("consent", may) else one for one in kept]
+
+
+DECIDE, WITHDRAW = "consents.decide", "consents.withdraw"
+NEEDS: dict[str, Need] = {"rooms.read": "read", "rooms.write": "write", "rooms.open": "write"}
+_DEVICES = (
+    ("iphone", ("iphone", "ipad", "ipod", "ios")),
+    ("android", ("android", "okhttp")),
+    ("windows", ("windows",)),
+    ("mac", ("macintosh", "macos", "mac os")),
+    ("linux", ("linux", "cros", "chrome os", "chromium os", "x11")),
+)
+"""In this order: an Android says that it is a Linux, an iPhone that it is like a Mac."""
+LONGEST_AGENT = 400
+
+
+def device_of(agent: str, platform: str = "") -> str:
+    """What kind of device sends these headers (`User-Agent`, `Sec-CH-UA-Platform`), as a word of `DeviceKind` and
+    nothing else of them. They can say anything: it is shown to their owner, and decides nothing."""
+    for said in (platform, agent):
+        text = said[:LONGEST_AGENT].casefold()
+        for kind, marks in _DEVICES:
+            if any(mark in text for mark in marks):
+                return kind
+    return "other"
 
 
 def proved(*, strong_at: datetime | None, at: datetime, within: timedelta) -> bool:

@@ -1,5 +1,6 @@
 """What this floor needs from higher ones; bound in `server/wiring.py`."""
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -45,3 +46,16 @@ class OwnersTold(Protocol):
 
 
 OWNERS_TOLD: Port[OwnersTold] = Port("people.owners_told")
+
+
+class SessionDevices(Protocol):
+    """What pushes go to, by the session that registered it. Called inside the caller's transaction."""
+
+    def counts(self, sids: Collection[UUID]) -> Mapping[UUID, int]:
+        """How many devices are sent pushes for each of these sessions; absent: none. One statement."""
+
+    def tell(self, user_id: UUID, *, about: UUID) -> None:
+        """Tell somebody's devices, but those of the session `about`, to look at their sessions; once for each."""
+
+
+SESSION_DEVICES: Port[SessionDevices] = Port("people.session_devices")

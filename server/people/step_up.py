@@ -20,6 +20,11 @@ def fresh_for_consent(acting: Acting) -> bool:
     return (session is not None and session.sign_in == "demo") or _within(acting, settings.ENV.consent_proof_minutes)
 
 
+def proved_today(acting: Acting) -> bool:
+    """Whether this session was proved since a working day's session could have begun; one for a shift was not."""
+    return _within(acting, settings.ENV.staff_session_hours * 60)
+
+
 def _within(acting: Acting, minutes: float) -> bool:
     session = acting.session
     return session is not None and proved(strong_at=session.strong_at, at=acting.at, within=timedelta(minutes=minutes))

@@ -1,4 +1,5 @@
-"""What time ends: engagements, agreements and sessions whose period ran out get their effect.
+"""What time ends: engagements, agreements and sessions whose period ran out get their effect; used refresh tokens of
+sessions that ended long ago are forgotten.
 
 No state in memory: a row is due while its `effect_done_at` (or `ended_at`, for a session) is empty. The guard is in the
 update, so that two workers, or a worker and a person who ends the same thing, do it once.
@@ -12,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 
 from server.audit.entry import SYSTEM
 from server.people.actions.organisations import finish_agreement
+from server.people.actions.refresh import forget_spent
 from server.people.actions.sessions import end_spent_sessions
 from server.people.actions.staff import finish_engagement
 from server.people.models import Agreement, Engagement
@@ -35,7 +37,7 @@ def tick() -> int:
         done += _attempt(
             "agreement", agreement.id, finish_agreement, agreement_id=agreement.id, actor=SYSTEM, reason="period"
         )
-    return done + end_spent_sessions()
+    return done + end_spent_sessions() + forget_spent()
 
 
 def _attempt(what: str, key: object, verb: Callable[..., bool], **arguments: Any) -> int:

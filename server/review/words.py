@@ -8,7 +8,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from server.review import rights_words
+
 DONE: dict[str, Any] = {
+    **rights_words.DONE,
     "access_log.detail_disclosed": _("%(who)s read the details of one event in the log."),
     "access_log.entry_read": _("%(who)s read one event in the log as it was sealed."),
     "access_log.exported": _("%(who)s took out a copy of your whole log."),
@@ -72,6 +75,7 @@ DONE: dict[str, Any] = {
     "crowd.registered": _("%(who)s made invented patients for a trial."),
     "crowd.signed_in": _("%(who)s signed invented people in for a trial."),
     "device.moved": _("%(who)s moved a device to another person."),
+    "device.named": _("%(who)s gave a device of their own another name."),
     "device.registered": _("%(who)s registered a device for notifications."),
     "device.removed": _("%(who)s took a device away from notifications."),
     "device.tested": _("%(who)s sent a test to a device."),
@@ -122,6 +126,7 @@ DONE: dict[str, Any] = {
     "participation.changed": _("%(who)s changed how they take part in the room."),
     "patient.account_opened": _("%(who)s opened an account for you."),
     "patient.registered": _("%(who)s registered you."),
+    "patient.signed_out": _("%(who)s signed you out on all devices."),
     "patient.viewed": _("%(who)s saw what is registered about you."),
     "plan.history_viewed": _("%(who)s saw when your plan for bad days was changed, and by whom."),
     "plan.made": _("%(who)s wrote your plan for bad days."),
@@ -133,6 +138,9 @@ DONE: dict[str, Any] = {
     "programme.made": _("%(who)s set up an after-hours service."),
     "programme.opened": _("%(who)s opened an after-hours service."),
     "programme.viewed": _("%(who)s looked at an after-hours service."),
+    "push_key.ended": _("%(who)s ended a key that notifications are signed with."),
+    "push_key.made": _("%(who)s made a new key that notifications are signed with."),
+    "quiet_hours.set": _("%(who)s set when they are not told of messages."),
     "reach.set": _("%(who)s set where they can be reached at work."),
     "receipts.viewed": _("%(who)s saw how far everybody has read."),
     "relation.ended": _("%(who)s recorded that you are no longer helped there."),
@@ -169,6 +177,7 @@ DONE: dict[str, Any] = {
     "rotation.begun": _("%(who)s began a rotation in a duty roster."),
     "rotation.ended": _("%(who)s ended a rotation in a duty roster."),
     "session.ended": _("%(who)s ended a session."),
+    "session.refreshed": _("%(who)s went on being signed in."),
     "session.started": _("%(who)s signed in."),
     "shift.asked": _("%(who)s asked somebody who is soon on call if they can be reached."),
     "shift.confirmed": _("%(who)s confirmed that they can be reached on their telephone."),
@@ -184,6 +193,7 @@ DONE: dict[str, Any] = {
 """What was done, by type of event; `who` is put in."""
 
 TRIED: dict[str, Any] = {
+    **rights_words.TRIED,
     "access_log.detail_disclosed": _("%(who)s tried to read the details of an event in the log. It was refused."),
     "access_log.entry_read": _("%(who)s tried to read an event in the log as it was sealed. It was refused."),
     "access_log.exported": _("%(who)s tried to take out the log of a patient. It was refused."),
@@ -288,6 +298,7 @@ TRIED: dict[str, Any] = {
     "roster.viewed": _("%(who)s tried to look at a duty roster. It was refused."),
     "rotation.begun": _("%(who)s tried to begin a rotation in a duty roster. It was refused."),
     "rotation.ended": _("%(who)s tried to end a rotation in a duty roster. It was refused."),
+    "session.ended": _("%(who)s tried to end a session. It was refused."),
     "shift.confirmed": _("%(who)s tried to confirm somebody's shift. It was refused."),
     "shift.started": _("%(who)s tried to start a shift. It was refused."),
     "staff.required": _("%(who)s tried to do what only staff may do. It was refused."),

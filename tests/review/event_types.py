@@ -14,6 +14,7 @@ DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*\Z")
 ELSEWHERE = {
     "review/words.py",
     "review/meanings.py",
+    "review/rights_words.py",
     "people/decide.py",  # what a client may offer
     "operate/night.py",
     "operate/players.py",
@@ -30,7 +31,7 @@ OTHER_WORDS = {
     *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
     "notify_address.sealed",
     *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
-    *("audit.recipients", "people.access_effects", "vault.custody"),  # ports
+    *("audit.recipients", "people.access_effects", "people.session_devices", "vault.custody"),  # ports
     "room.closed",  # a frame
 }
 MADE = {

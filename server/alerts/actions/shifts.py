@@ -10,9 +10,10 @@ from server.alerts.models import Shift, ShiftCheck
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
-from server.common.errors import Conflict, NotFound, Refusal
+from server.common.errors import Conflict, Forbidden, NotFound, Refusal
 from server.people import actions as people
 from server.people.actors import Acting
+from server.people.step_up import proved_today
 
 BEFORE = timedelta(hours=1)
 AFTER = timedelta(hours=1)
@@ -37,17 +38,20 @@ def start(*, acting: Acting, shift_id: UUID) -> tuple[str, datetime]:
     """A session that lasts the shift and an hour more, so that nobody has to sign in at night; the phone's own lock is
     before it. Returns its token, and until when it lasts.
 
-    Raises NotFound, Conflict (`not_shift_time`) earlier than an hour before it or when it is over.
+    It begins from a session whose owner proved who they are within a working day, and has proved nothing itself: no
+    shift is started from a shift, so that a telephone that is found is signed in no longer than one.
+
+    Raises NotFound, Conflict (`not_shift_time`) earlier than an hour before it or when it is over, Forbidden
+    (`step_up_needed`).
     """
     shift = own_shift(acting, shift_id, act="shift.started")
     at = now()
     if not shift.begins - BEFORE <= at < shift.ends:
         raise Conflict(code="not_shift_time")
-    present, until = acting.session, shift.ends + AFTER
-    assert present is not None, "REST acts in a session"
-    session, token = people.sign_in(
-        user=acting.user, method=present.sign_in, engagement=acting.engagement, level=present.level, until=until
-    )
+    if not proved_today(acting):
+        raise Forbidden(code="step_up_needed", refusal=Refusal("shift.started", "step_up_needed", object_id=shift.id))
+    until = shift.ends + AFTER
+    session, token = people.sign_in_until(acting=acting, until=until)
     record(Entry("shift.started", acting.actor, object_id=shift.id, record_ids=(session.sid,)))
     return token, until
 

@@ -16,6 +16,7 @@ from server.people.actions.sessions import (
     end_spent_sessions,
     set_language,
     sign_in,
+    sign_in_until,
 )
 from server.people.actions.staff import (
     appoint_log_verifier,
@@ -48,5 +49,6 @@ __all__ = [
     "register_unit",
     "set_language",
     "sign_in",
+    "sign_in_until",
     "view_patient",
 ]

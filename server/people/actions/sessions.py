@@ -19,6 +19,7 @@ from server.people.actors import Acting, actor_of, kind_of_user
 from server.people.decide import Kind, Lifetime, ends_from, kind_of
 from server.people.models import DeviceKind, Engagement, Patient, Session, User
 from server.people.periods import NOW
+from server.people.ports import SESSION_DEVICES
 
 SWEEP = 200
 
@@ -55,6 +56,29 @@ def sign_in(
     """
     session, token = _prepare(user, method=method, level=level, device=device, engagement=engagement, as_patient=False)
     session.expiry = until or now() + timedelta(hours=settings.ENV.session_hours)
+    _prove(session)
+    _begin(session)
+    return session, token
+
+
+@transaction.atomic
+def sign_in_until(*, acting: Acting, until: datetime) -> tuple[Session, str]:
+    """A further session for who acts, as they act, on the same device, that nothing prolongs. It has proved nothing of
+    its own: what asks for a fresh proof is closed to it until it gives one.
+
+    Raises as `sign_in` does.
+    """
+    present = acting.session
+    assert present is not None, "REST acts in a session"
+    session, token = _prepare(
+        acting.user,
+        method=present.sign_in,
+        level=present.level,
+        device=present.device,
+        engagement=acting.engagement,
+        as_patient=present.as_patient,
+    )
+    session.expiry = until
     _begin(session)
     return session, token
 
@@ -70,7 +94,8 @@ def sign_in_lasting(
     as_patient: bool = False,
 ) -> SignedIn:
     """Begin a session with a refresh token, as long as this kind of user may have one. `as_patient`: signed in as a
-    citizen, so acting for no engagement.
+    citizen, so acting for no engagement. Their other devices are told that something waits: who has somebody else's
+    way in is seen by its owner.
 
     Raises as `sign_in` does.
     """
@@ -80,7 +105,9 @@ def sign_in_lasting(
     refresh, at = create_token_string(), now()
     session.refresh_digest, session.rotated_at = hash_token(refresh), at
     set_ends(session, at)
+    _prove(session)
     _begin(session)
+    SESSION_DEVICES().tell(user.id, about=session.sid)
     return SignedIn(session, token, refresh)
 
 
@@ -142,9 +169,12 @@ def _prepare(
     return session, token
 
 
-def _begin(session: Session) -> None:
+def _prove(session: Session) -> None:
     if session.level >= STRONG or session.sign_in == "demo":  # nobody proves anything in the demo town
         session.strong_at, session.strong_by = now(), session.sign_in
+
+
+def _begin(session: Session) -> None:
     session.save(force_insert=True)
     record(Entry("session.started", actor_of(session), object_id=session.sid, detail={"level": session.level}))
 

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware, get_token
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -15,10 +12,10 @@ from rest_framework.views import APIView
 from server.people import actions
 from server.people.actors import Acting, acting, acting_in
 from server.people.api import shapes
-from server.people.authentication import COOKIE
+from server.people.api.cookies import delete_cookies, set_cookies
 from server.people.decide import capabilities
 from server.people.demo import persona
-from server.people.models import Engagement, Session
+from server.people.models import Engagement
 from server.people.names import display_names
 
 
@@ -52,15 +49,6 @@ def me_shape(who: Acting) -> dict[str, Any]:
             }
         ).data
     )
-
-
-def set_cookies(request: Request, response: Response, session: Session, token: str) -> None:
-    """Let a browser carry the session: an HttpOnly cookie, and the CSRF cookie that its scripts read."""
-    secure = bool(settings.SESSION_COOKIE_SECURE)
-    response.set_cookie(COOKIE, token, expires=session.expiry, httponly=True, samesite="Strict", secure=secure)
-    plain = request._request  # noqa: SLF001 - Django's own request is what its CSRF code reads and marks
-    get_token(plain)
-    CsrfViewMiddleware(lambda _: HttpResponse()).process_response(plain, response)
 
 
 class DemoSignIn(APIView):
@@ -100,7 +88,7 @@ class SignOut(APIView):
         assert who.session is not None
         actions.end_session(session=who.session, reason="signed_out", actor=who.actor)
         response = Response(status=status.HTTP_204_NO_CONTENT)
-        response.delete_cookie(COOKIE, samesite="Strict")
+        delete_cookies(response)
         return response
 
 

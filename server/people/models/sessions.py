@@ -129,6 +129,12 @@ class Session(models.Model):
             # Serve the worker's query for sessions that have run out and are not yet ended.
             models.Index(fields=["expiry"], condition=Q(ended_at=None), name="session_expiry_due"),
             models.Index(fields=["idle_until"], condition=Q(ended_at=None), name="session_idle_due"),
+            # Serves `forget_spent`: ended sessions whose refresh tokens are still known.
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=False, refresh_digest__isnull=False),
+                name="session_forget_due",
+            ),
         ]
 
     def __str__(self) -> str:
