@@ -31,6 +31,8 @@ TREE = ("audit_tree", "audit_leaf", "audit_node", "audit_checkpoint", "audit_ver
 SERVER = {
     "django_migrations": READS,
     "common_idempotencyrecord": {*CHANGES, "DELETE"},
+    "people_spentrefresh": {"SELECT", "INSERT", "DELETE"},
+    "notify_callbackseen": {"SELECT", "INSERT", "DELETE"},
     "audit_auditevent": READS,
     "audit_pending": READS,
     "audit_head": READS,
@@ -50,6 +52,12 @@ ONCE = {
         ("rooms_emergencyaccess", "ended_at"),
         ("rooms_emergencyaccess", "end_reason"),
         ("rooms_emergencyaccess", "told_at"),
+        *(
+            ("review_erasure", f"{act}_{what}")
+            for act in ("confirmed", "begun", "cancelled")
+            for what in ("at", "by_id")
+        ),
+        *(("review_erasure", column) for column in ("not_before", "begun_for_id", "done_at")),
         ("review_shield", "ended_at"),
         ("review_shield", "ended_by_id"),
     },

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from server.common.clock import now
-from server.notify.models import Channel, Delivery
+from server.notify import vapid
+from server.notify.models import Address, AddressKind, Channel, Delivery
 
 REMEMBERED = timedelta(hours=1)
 """For so long a refusal of ours is told: a provider that refused us once refuses us again."""
@@ -17,7 +18,7 @@ REFUSED = {
 
 
 def warnings() -> set[str]:
-    """Two statements. Raises what the database raises."""
+    """Three statements. Raises what the database raises."""
     at = now()
     refused = Delivery.objects.filter(code="keys_refused", made_at__gt=at - REMEMBERED).values_list(
         "channel", flat=True
@@ -26,4 +27,6 @@ def warnings() -> set[str]:
     # Nothing is due for long, unless no worker runs or every thread waits for a provider.
     if Delivery.objects.open().filter(due_at__lt=at - LATE).exists():
         found.add("deliveries_late")
+    if Address.objects.live().filter(kind=AddressKind.PUSH).exclude(vapid__in=vapid.known()).exists():
+        found.add("push_key_missing")  # a file that was not copied to this host, or a key that was thrown away
     return found

@@ -14,9 +14,10 @@ from server.audit import worker as audit
 from server.common import idempotency
 from server.common.db import on_this_thread
 from server.consent import worker as consent
+from server.notify import upkeep
 from server.notify import worker as notify
 from server.people import worker as people
-from server.review import scanning
+from server.review import erasing, scanning
 from server.review import worker as review
 from server.rooms import notices
 from server.rooms import worker as rooms
@@ -47,11 +48,13 @@ LOOPS = (
     Loop("alerts", router.tick, router.EVERY_S, router.WAKE, SOON_S),
     Loop("rosters", rostering.tick, rostering.EVERY_S),
     Loop("notify", notify.tick, 0.5, notify.WAKE, SOON_S),
+    Loop("notify-upkeep", upkeep.tick, upkeep.EVERY_S),
     Loop("trial", trial.tick, trial.EVERY_S),
     Loop("rooms", rooms.tick, 1.0),
     Loop("notices", notices.tick, notices.EVERY_S),
     Loop("review", review.tick, 1.0),
     Loop("findings", scanning.tick, 60.0),
+    Loop("erasures", erasing.tick, erasing.EVERY_S),
     Loop("idempotency", idempotency.forget_old, 600.0),
     Loop("checkpoint-copies", keeping.keep_copies, 1.0),
     Loop("checkpoint-thinning", keeping.thin, 600.0),

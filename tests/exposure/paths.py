@@ -8,7 +8,7 @@ how to make a request that succeeds for those who are in. Else `Plain`, and why 
 `inside.py`.
 """
 
-from tests.exposure import after_hours
+from tests.exposure import after_hours, rights
 from tests.exposure.asks import (
     ANSWER,
     BUNDLE,
@@ -280,6 +280,7 @@ ROUTES: dict[str, Content | Plain] = {
             officer(shows="", body={"kind": "staff", "name": "Sara", "reason": "Krav om innsyn."}),
         ),
     ),
+    **rights.ROUTES,
     "GET review/retention": Plain("how long the log is kept, and how much of it is older", (officer(shows=""),)),
     "GET consent-forms": Plain("texts of forms, the same for everybody"),
     "GET me": Plain("who I am and for whom I act"),
@@ -293,8 +294,14 @@ ROUTES: dict[str, Content | Plain] = {
     "GET push/key": Plain("a public key"),
     "GET devices": Plain("my own devices"),
     "POST devices": Plain("my own device", (Ask(by=NOBODY, body={"subscription": {}}, shows=""),)),
+    "PATCH devices/{device_id}": Plain(
+        "what I call my own device",
+        (Ask(by=NOBODY, use={"device_id": "{user_of_asker}"}, body={"name": "Mobilen"}, shows=""),),
+    ),
     "DELETE devices/{device_id}": Plain("my own device", NO_DEVICE),
     "POST devices/{device_id}/test": Plain("a fixed text to my own device", NO_DEVICE),
+    "GET me/quiet-hours": Plain("when I am not told of messages"),
+    "PUT me/quiet-hours": Plain("when I am not told of messages", (Ask(by=STAFF, body={"every": None}, shows=""),)),
     "GET me/reach": Plain("my own telephone and mailbox"),
     "PUT me/reach": Plain(
         "my own telephone and mailbox", (Ask(by=STAFF, body={"email": "kari@example.org"}, shows=""),)
