@@ -6,7 +6,7 @@ Each is restarted by systemd (SIGTERM: it takes no new connections, tells its so
 and ends), and must be ready again before the next one's turn. In between there is time for sockets to come back, spread
 over some seconds by the clients themselves. One that does not get ready stops the rest: they serve on as they are.
 
-Needs Python's standard library and `systemctl`. Ends with 0, or with 1 and one line that says which process is in the way.
+Needs nothing but Python and `systemctl`. Ends with 0, or with 1 and one line that says which process is in the way.
 """
 
 import argparse
