@@ -58,6 +58,7 @@ def written_subject(export: Export, reader: Reader, *, language: str) -> Generat
 def _subject_page(export: Export, reader: Reader, language: str) -> Generator[bytes, None, None]:
     patient = export.patient
     assert patient is not None, "by constraint"
+    assert export.controller is not None, "by constraint"
     with translation.override(language):
         intro = _(
             "What the log of %(controller)s says about you: who has seen or changed what is about you here, or tried "

@@ -102,6 +102,7 @@ def fetch(*, acting: Acting, export_id: UUID) -> Export:
 def given(export: Export, reader: Reader) -> Iterator[list[Proved]]:
     """The lines of an export, newest first, in chunks with their proofs. Stops, and says so in the row, as soon as the
     reader's session or appointment has ended: asked after each chunk was read (law 5)."""
+    assert export.controller_id is not None, "by constraint"
     wanted, prover = wanted_of(export.filters), Prover(export.snapshot)
     after: Place | None = None
     done, state = 0, Export.State.CUT

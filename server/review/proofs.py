@@ -114,22 +114,23 @@ def _open(acting: Acting, event_id: UUID, act: Act) -> tuple[AuditEvent, str]:
     log of one from whom the event is kept for now.
     """
     event = AuditEvent.objects.filter(id=event_id).first()
-    if event is not None and _concerns(acting, event):
+    concerns = _concerns(acting, event, event_id)  # asked of what is missing too, so that time does not tell
+    if event is not None and concerns:
         return event, "officer"
     if event is not None and _is_shown_to(acting, event):
         return event, "self"
     raise NotFound(refusal=Refusal(_type(acting, act), "missing" if event is None else "foreign", object_id=event_id))
 
 
-def _concerns(acting: Acting, event: AuditEvent) -> bool:
+def _concerns(acting: Acting, event: AuditEvent | None, event_id: UUID) -> bool:
     """Whether it has to do with the officer's controller: done by its staff, or about a patient of its units."""
     if acting.officer is None:
         return False
     controller = acting.officer.controller_id
-    if event.controller_id == controller:
+    if event is not None and event.controller_id == controller:
         return True
-    at = reading.position_of(event.id)
-    return at is not None and Line.objects.filter(controller_id=controller, position=at).exists()
+    at = reading.position_of(event_id)
+    return Line.objects.filter(controller_id=controller, position=at if at is not None else NOWHERE).exists()
 
 
 def _is_shown_to(acting: Acting, event: AuditEvent) -> bool:

@@ -4,6 +4,14 @@ from django.urls import path
 
 from server.review.api import findings, newest, proofs
 from server.review.api.access_log import AccessLog, AccessLogExport
+from server.review.api.erasures import (
+    ErasureBegin,
+    ErasureCancel,
+    ErasureConfirm,
+    ErasureParts,
+    Erasures,
+    OneErasure,
+)
 from server.review.api.events import Events, OneEvent, Reveals
 from server.review.api.exports import ExportDownload, Exports, OneExport, SubjectRequests
 from server.review.api.look_ups import LookUps
@@ -37,6 +45,12 @@ urlpatterns = [
     path("review/exports/<uuid:export_id>", OneExport.as_view()),
     path("review/exports/<uuid:export_id>/download", ExportDownload.as_view()),
     path("review/subject-requests", SubjectRequests.as_view()),
+    path("review/erasures", Erasures.as_view()),
+    path("review/erasures/<uuid:erasure_id>", OneErasure.as_view()),
+    path("review/erasures/<uuid:erasure_id>/part", ErasureParts.as_view()),
+    path("review/erasures/<uuid:erasure_id>/confirm", ErasureConfirm.as_view()),
+    path("review/erasures/<uuid:erasure_id>/cancel", ErasureCancel.as_view()),
+    path("review/erasures/<uuid:erasure_id>/begin", ErasureBegin.as_view()),
     path("review/look-ups", LookUps.as_view()),
     path("review/retention", Retention.as_view()),
 ]

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from server.settings.alerts import AlertTimes
 from server.settings.doors import Doors
+from server.settings.erasing import Erasing
 from server.settings.notices import MessageNotices
 from server.settings.notify import Reaching
 from server.settings.odd import OddAccess
@@ -27,7 +28,7 @@ MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 TOWN_SECRET = "the demo town's gateway, never used in production"  # noqa: S105 - nobody's secret
 
 
-class Environment(AlertTimes, Doors, MessageNotices, OddAccess, Proving, Reaching, SigningIn):
+class Environment(AlertTimes, Doors, Erasing, MessageNotices, OddAccess, Proving, Reaching, SigningIn):
     """Settings of one installation, read from environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, env_ignore_empty=True, frozen=True)

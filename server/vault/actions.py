@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
+from server.vault import erased
 from server.vault.cache import LIFE_S, KeyCache, NameCache
 from server.vault.envelope import OpenKey, encode, key_of
 from server.vault.errors import Destroyed, DestructionRefused, MasterKeyFault, Unreadable
@@ -27,6 +28,7 @@ __all__ = [
     "blind_index",
     "check",
     "create_key",
+    "destroy_again",
     "destroy_key",
     "destroyed",
     "fingerprint",
@@ -148,26 +150,62 @@ def destroy_key(key: UUID, *, reason: str, actor: object) -> None:
     `unseal` raises Destroyed here at once and in every other process within 30 s. Close the room or file to writers
     first: another process may still seal during those seconds. Older states of the row live on in the database's log
     and in backups, wrapped under the master key of their time (docs/decisions/0003).
-    Raises DestructionRefused, Unreadable("unknown_key").
+    It is on the list of `erased.py` before: a list that cannot be written to stops it.
+    Raises DestructionRefused, Unreadable("unknown_key"), OSError.
     """
     with transaction.atomic():
-        row = DataKey.objects.select_for_update(no_key=True).filter(id=key).defer("wrapped").first()
+        row = _to_destroy(key)
         if row is None:
-            raise Unreadable("unknown_key", key=key)
-        if row.destroyed_at is not None:
             return
-        custody = CUSTODY()
-        refusal = _KEPT.get(row.owner) or custody.may_destroy(row.scope, row.owner)
+        refusal = CUSTODY().may_destroy(row.scope, row.owner)
         if refusal is not None:
             raise DestructionRefused(refusal)
-        if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA secure_delete = ON")  # overwrite the freed bytes in the file
-        DataKey.objects.filter(id=key).living().update(wrapped=None, destroyed_at=Now())
-        custody.record_destruction(row.scope, row.owner, key, reason, actor)
-        _own.destroying.add(key.bytes)
-        _keys.drop(key.bytes)
-        transaction.on_commit(lambda: _bury(key.bytes))
+        erased.note(key, sign(seal_key(), erased.PURPOSE, key.bytes))
+        _wipe(row, reason, actor)
+
+
+def destroy_again(listed: Iterable[erased.Listed], *, reason: str, actor: object) -> list[UUID]:
+    """Destroy keys that were destroyed before, and that a restored back-up has brought back; returns those that were
+    living. Nobody is asked once more: that was decided when they were listed, and each line is signed.
+
+    Keys that this back-up does not know are passed over. Raises DestructionRefused `not_signed`, before anything is
+    done, when a line is not from here; MasterKeyFault.
+    """
+    keys, seal = list(listed), seal_key()
+    if not all(signed(seal, erased.PURPOSE, one.key.bytes, one.signature) for one in keys):
+        raise DestructionRefused("not_signed")
+    done = []
+    for one in keys:
+        with transaction.atomic():
+            if DataKey.objects.filter(id=one.key).exists() and (row := _to_destroy(one.key)) is not None:
+                _wipe(row, reason, actor)
+                done.append(one.key)
+    return done
+
+
+def _to_destroy(key: UUID) -> DataKey | None:
+    """The row, locked; None when it is done already. Raises DestructionRefused for keys that stay for ever, and
+    Unreadable("unknown_key")."""
+    row = DataKey.objects.select_for_update(no_key=True).filter(id=key).defer("wrapped").first()
+    if row is None:
+        raise Unreadable("unknown_key", key=key)
+    if row.destroyed_at is not None:
+        return None
+    if row.owner in _KEPT:
+        raise DestructionRefused(_KEPT[row.owner])
+    return row
+
+
+def _wipe(row: DataKey, reason: str, actor: object) -> None:
+    key: UUID = row.id
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA secure_delete = ON")  # overwrite the freed bytes in the file
+    DataKey.objects.filter(id=key).living().update(wrapped=None, destroyed_at=Now())
+    CUSTODY().record_destruction(row.scope, row.owner, key, reason, actor)
+    _own.destroying.add(key.bytes)
+    _keys.drop(key.bytes)
+    transaction.on_commit(lambda: _bury(key.bytes))
 
 
 def destroyed(owners: Iterable[tuple[str, UUID]]) -> set[tuple[str, UUID]]:

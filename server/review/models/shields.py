@@ -62,7 +62,9 @@ class Export(Row):
         EVENTS = "events"
         """Lines that fit some filters."""
         SUBJECT = "subject"
-        """Everything about one patient, who has asked for it (GDPR article 15)."""
+        """Everything that the log says about one patient, who has asked for it (GDPR article 15)."""
+        HELD = "held"
+        """Everything that is held about one person; ordered by the person, or by an officer on their behalf."""
 
     class Format(models.TextChoices):
         JSONL = "jsonl"
@@ -78,10 +80,13 @@ class Export(Row):
         """The appointment or the session ended, or the reader went away, before the last line."""
 
     kind = models.CharField(max_length=10, choices=Kind)
-    controller = models.ForeignKey(Controller, on_delete=models.PROTECT, related_name="+")
+    controller = models.ForeignKey(Controller, null=True, on_delete=models.PROTECT, related_name="+")
+    """None where a person took out what is held about them."""
     made_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField(db_default=Now(), editable=False)
     patient = models.ForeignKey(Patient, null=True, on_delete=models.PROTECT, related_name="+")
+    about = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    """Whom it is about, of people at work."""
     filters = models.JSONField(default=dict)
     """As the list of events takes them; identifiers and codes."""
     format = models.CharField(max_length=10, choices=Format)
@@ -97,8 +102,13 @@ class Export(Row):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="subject", patient__isnull=False) | Q(kind="events", patient=None),
+                condition=Q(kind="subject", patient__isnull=False, about=None, controller__isnull=False)
+                | Q(kind="events", patient=None, about=None, controller__isnull=False)
+                | (Q(kind="held") & (Q(patient__isnull=False, about=None) | Q(patient=None, about__isnull=False))),
                 name="export_of_one_kind",
             ),
         ]
-        indexes = [models.Index(fields=["controller", "id"], name="export_of_controller")]  # officers' list
+        indexes = [
+            models.Index(fields=["controller", "id"], name="export_of_controller"),  # officers' list
+            models.Index(fields=["made_by", "id"], condition=Q(controller=None), name="export_of_ones_own"),
+        ]
