@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE = 4 * 1024 * 1024
 """Above the application's own limit, so that it is the one to answer 4413."""
 PATIENCE_S = 10.0
+FINISH_S = 5.0
+"""For so long, after the drain, requests that are under way are waited for: longer than most take, and well within what
+whoever stops us waits."""
 BUFFER_BYTES = 256 * 1024
 """What one connection's buffer takes: frames in it can no longer be purged (law 5b)."""
 
@@ -95,11 +98,24 @@ class DrainingServer(Server):
         self._lifespan.put_nowait({"type": "lifespan.shutdown"})
         try:
             await asyncio.wait_for(self._ended.wait(), PATIENCE_S)
+            await self._finish()
         except TimeoutError:
             log.warning("drain_unfinished")
         finally:
             stop: Any = reactor
             stop.stop()
+
+    async def _finish(self) -> None:
+        """What has been asked is answered: who is cut off between the commit and the answer must ask again. Not for
+        ever: a long answer to a slow reader is asked for again."""
+        loop = asyncio.get_event_loop()
+        deadline = loop.time() + FINISH_S
+        while self._answering() and loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)  # the last bytes leave
+
+    def _answering(self) -> bool:
+        return any("application_instance" in of and "disconnected" not in of for of in self.connections.values())
 
 
 class Wire:
