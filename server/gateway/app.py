@@ -137,9 +137,7 @@ class Gateway:
         socket.welcomed = True
         session = socket.acting.session if socket.acting is not None else None
         if socket.acting is not None and session is not None:  # an alert key does not run out
-            left = (session.valid_until - socket.acting.at).total_seconds()
-            if left < 24 * 3600:
-                socket.expiry = hub.loop.call_later(max(left, 0) + 0.05, hub.look_again, [socket])
+            hub.expect_end(socket, session.valid_until, socket.acting.at)
         # A session or a membership may have changed while the hello was under way, before hints could find this socket.
         hub.look_again([socket])
 

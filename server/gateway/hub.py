@@ -7,6 +7,7 @@ because it is remembered: cursors decide, the heartbeat heals.
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 READ_ROOMS = 64
 """Rooms read with one statement."""
 RETRY_S = 0.5
+EXPECTED_S = 24 * 3600.0
 
 
 class Hub:
@@ -126,6 +128,23 @@ class Hub:
         for socket in sockets:
             if socket.welcomed:
                 self.spawn(self.pulse.look_at([socket]))
+
+    def expect_end(self, socket: Socket, until: datetime, at: datetime) -> None:
+        """Look again when the session ends, as known at `at`: one that was refreshed meanwhile goes on, and is expected
+        to end later. Those that last long are left to the heartbeat."""
+        if socket.expiry is not None:
+            if socket.until == until:
+                return
+            socket.expiry.cancel()
+            socket.expiry = None
+        left = (until - at).total_seconds()
+        if left < EXPECTED_S:
+            socket.until = until
+            socket.expiry = self.loop.call_later(max(left, 0) + 0.05, self._may_be_over, socket)
+
+    def _may_be_over(self, socket: Socket) -> None:
+        socket.expiry = None
+        self.look_again([socket])
 
     def typing(self, follow: Follow) -> None:
         """Somebody types; told to those here whose permit is of the newest epoch this process knows of. The only hint

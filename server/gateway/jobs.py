@@ -250,6 +250,8 @@ class Standing:
     at: datetime
     live: dict[UUID, UUID | None]
     """Sessions that hold → the engagement each acts for now."""
+    until: dict[UUID, datetime]
+    """Sessions that hold → until when, as known now: a refresh puts it off."""
     deactivated: frozenset[UUID]
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]]
     """(user, engagement) → room → (head, access epoch)."""
@@ -258,7 +260,9 @@ class Standing:
 def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
     """Sessions, memberships and emergency access again, so that even a lost last hint heals (law 4); two or three
     statements."""
-    live = {sid: session.engagement_id for sid, session in live_sessions(list(sids)).items()}
+    sessions = live_sessions(list(sids))
+    live = {sid: session.engagement_id for sid, session in sessions.items()}
+    until = {sid: session.valid_until for sid, session in sessions.items()}
     gone = [sid for sid in sids if sid not in live]
     closed = Session.objects.filter(sid__in=gone, user__is_active=False).values_list("sid", flat=True) if gone else []
     told = ("user_id", "engagement_id", "room_id", "room__head", "room__access_epoch")
@@ -267,4 +271,4 @@ def standing(sids: Sequence[UUID], users: Sequence[UUID]) -> Standing:
     rooms: dict[tuple[UUID, UUID | None], dict[UUID, tuple[int, int]]] = {}
     for user, engagement, room, head, epoch in members.union(accesses, all=True):
         rooms.setdefault((user, engagement), {})[room] = (head, epoch)
-    return Standing(now(), live, frozenset(closed), rooms)
+    return Standing(now(), live, until, frozenset(closed), rooms)

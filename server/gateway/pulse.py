@@ -157,6 +157,7 @@ class Pulse:
             if found.live[socket.sid] != socket.engagement_id:  # it acts for another unit now: other rooms are its own
                 socket.close(frames.RESTARTING)
                 continue
+            self._hub.expect_end(socket, found.until[socket.sid], found.at)
             heads = await self._compare(socket, found)
             if beat:
                 socket.push(frames.heartbeat(heads))

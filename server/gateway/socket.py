@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -66,6 +67,7 @@ class Socket:
         "follows",
         "key",
         "task",
+        "until",
         "unwritten",
         "welcomed",
     )
@@ -86,6 +88,7 @@ class Socket:
         self.unwritten = 0
         self.closed: int | None = None
         self.expiry: asyncio.TimerHandle | None = None
+        self.until: datetime | None = None
         self.welcomed = False
         self.task: asyncio.Task[Any] | None = None
 
