@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from server.alerts.access import memberships
@@ -13,7 +14,7 @@ from server.common.clock import now
 from server.common.errors import Conflict, Forbidden, NotFound, Refusal
 from server.people import actions as people
 from server.people.actors import Acting
-from server.people.step_up import proved_today
+from server.people.decide import proved
 
 BEFORE = timedelta(hours=1)
 AFTER = timedelta(hours=1)
@@ -48,12 +49,19 @@ def start(*, acting: Acting, shift_id: UUID) -> tuple[str, datetime]:
     at = now()
     if not shift.begins - BEFORE <= at < shift.ends:
         raise Conflict(code="not_shift_time")
-    if not proved_today(acting):
+    if not _proved_today(acting, at):
         raise Forbidden(code="step_up_needed", refusal=Refusal("shift.started", "step_up_needed", object_id=shift.id))
     until = shift.ends + AFTER
     session, token = people.sign_in_until(acting=acting, until=until)
     record(Entry("shift.started", acting.actor, object_id=shift.id, record_ids=(session.sid,)))
     return token, until
+
+
+def _proved_today(acting: Acting, at: datetime) -> bool:
+    """Whether this session was proved since a working day's session could have begun."""
+    session = acting.session
+    day = timedelta(hours=settings.ENV.staff_session_hours)
+    return session is not None and proved(strong_at=session.strong_at, at=at, within=day)
 
 
 def own_shift(acting: Acting, shift_id: UUID, *, act: str) -> Shift:
