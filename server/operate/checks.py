@@ -1,15 +1,20 @@
-"""`manage.py check --deploy` says what `serve` would refuse or warn of; with another ASGI server it is run first."""
+"""`manage.py check --deploy`: what `serve` would refuse or warn of, and what else an installation can get wrong. With
+another ASGI server it is run first."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core import checks
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - what Django calls it
 
-from server.operate.preflight import choice_faults, production_faults, production_warnings
+from server.operate import hardening
+from server.operate.preflight import choice_faults, production_warnings, refusals
 
 
 def production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    faults = [Error(fault, id="operate.E001") for fault in [*choice_faults(), *production_faults()]]
-    return [*faults, *(checks.Warning(said, id="operate.W001") for said in production_warnings())]
+    return [
+        *(Error(said, id="samsnakk.E001") for said in choice_faults()),
+        *(Error(said, id=code) for code, said in refusals()),
+        *(Warning(said, id="samsnakk.W001") for said in production_warnings()),
+        *hardening.found(),
+    ]

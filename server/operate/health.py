@@ -1,6 +1,7 @@
 """Is it alive, can it serve? Warnings stand in the body and never change the status; they are for those who run it, and
 a stranger learns no more than that it is ready."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -18,7 +19,7 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 while requests can be served: the database answers."""
     inside = may_see_health(request)
-    warnings: list[str] = []
+    warnings: Sequence[str] = ()
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -30,8 +31,8 @@ def ready(request: HttpRequest) -> JsonResponse:
     return _said("ready", warnings, inside, 200)
 
 
-def _said(status: str, warnings: list[str], inside: bool, code: int) -> JsonResponse:
+def _said(status: str, warnings: Sequence[str], inside: bool, code: int) -> JsonResponse:
     body: dict[str, Any] = {"status": status}
     if inside:
-        body["warnings"] = warnings
+        body["warnings"] = list(warnings)
     return JsonResponse(body, status=code, headers={"Cache-Control": "no-store"})

@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from psycopg.conninfo import conninfo_to_dict
 
 from server.audit import keys, mailing
+from server.common import limiting
 from server.consent import forms
 from server.notify import setup
 from server.review import retention
@@ -68,6 +69,10 @@ def choice_faults() -> list[str]:
         retention.rules()
     except retention.Unusable as fault:
         faults.append(f"RETENTION_FILE cannot be used: {fault}")
+    try:
+        limiting.rates()
+    except limiting.Unusable as fault:
+        faults.append(f"RATE_LIMITS cannot be used: {fault}.")
     return [*faults, *setup.faults()]
 
 
@@ -82,20 +87,34 @@ def store_fault() -> str | None:
 
 
 def production_faults() -> list[str]:
-    """What production refuses: demo mode's conveniences, debugging, secrets that everybody knows."""
-    faults = []
+    """What `serve` refuses in production."""
+    return [said for _, said in refusals()]
+
+
+def refusals() -> list[tuple[str, str]]:
+    """What production refuses: demo mode's conveniences, debugging, secrets that everybody knows, proxies that nobody
+    named. Each with the id under which `check --deploy` says it."""
+    env, found = settings.ENV, []
     if settings.DEBUG:
-        faults.append("DEBUG is on.")
-    secret = settings.ENV.secret_key  # Django raises at the sight of an empty one
+        found.append(("samsnakk.E002", "DEBUG is on."))
+    secret = env.secret_key  # Django raises at the sight of an empty one
     if len(secret) < 50 or INSECURE in secret:
-        faults.append("SECRET_KEY is missing, or shorter than 50 characters.")
+        found.append(("samsnakk.E003", "SECRET_KEY is missing, or shorter than 50 characters."))
+    elif len(set(secret)) < 16:
+        found.append(("samsnakk.E003", "SECRET_KEY repeats a few characters: make one that nobody guesses."))
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
-        faults.append("ALLOWED_HOSTS must name the hosts that are served.")
-    if settings.EMBEDDED and not settings.ENV.pilot:
-        faults.append("DATABASE_URL is missing: SQLite is for a pilot of a few patients in one process (PILOT=true).")
-    if not settings.ENV.redis_url and not (settings.EMBEDDED and settings.ENV.pilot):
-        faults.append("REDIS_URL is missing: the in-process layer reaches one process only.")
-    return [*faults, *setup.production_faults()]
+        found.append(("samsnakk.E004", "ALLOWED_HOSTS must name the hosts that are served."))
+    if settings.EMBEDDED and not env.pilot:
+        said = "DATABASE_URL is missing: SQLite is for a pilot of a few patients in one process (PILOT=true)."
+        found.append(("samsnakk.E005", said))
+    if not env.redis_url and not (settings.EMBEDDED and env.pilot):
+        found.append(("samsnakk.E006", "REDIS_URL is missing: the in-process layer reaches one process only."))
+    if env.behind_tls and not env.trusted_proxies:
+        said = "BEHIND_TLS needs TRUSTED_PROXIES, the proxies' addresses: what nobody vouches for is dropped."
+        found.append(("samsnakk.E007", said))
+    if any(ipaddress.ip_network(one).prefixlen == 0 for one in env.trusted_proxies):
+        found.append(("samsnakk.E008", "TRUSTED_PROXIES names everybody: then anybody says where they come from."))
+    return [*found, *(("samsnakk.E009", said) for said in setup.production_faults())]
 
 
 def production_warnings() -> list[str]:
@@ -143,10 +162,10 @@ def _log() -> Place | None:
 
 def _place(host: object, port: object, name: object) -> Place:
     said = str(host or "").lower().rstrip(".")
-    return Place(("" if _is_here(said) else said, str(port or 5432)), str(name or ""))
+    return Place(("" if is_here(said) else said, str(port or 5432)), str(name or ""))
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
     """This machine, by whichever name or socket."""
     try:
         return host in ("", "localhost") or host.startswith("/") or ipaddress.ip_address(host).is_loopback

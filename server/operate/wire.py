@@ -43,6 +43,7 @@ class Channel(http.HTTPChannel):
     totalHeadersSize = HEADER_BYTES
     MAX_LENGTH = HEADER_BYTES
     abortTimeout = 5
+    transport: Any
     _deadline: Any = None
     refused = False
 
@@ -50,7 +51,7 @@ class Channel(http.HTTPChannel):
         super().connectionMade()
         self._have(HEADERS_S)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any = None) -> None:
         self._have(None)
         super().connectionLost(reason)
 
