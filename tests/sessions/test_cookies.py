@@ -1,0 +1,69 @@
+"""A browser's refresh token: in a cookie that scripts cannot read and that goes to one address only."""
+
+from django.test import override_settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.test import APIClient, APIRequestFactory
+
+from server.people.api.cookies import REFRESH_COOKIE, REFRESH_PATH, set_cookies
+from server.people.authentication import COOKIE
+from tests.base import API, TownTestCase
+from tests.sessions.base import Device, Devices
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
+
+
+class Cookies(Devices, TownTestCase):
+    def browser(self, device: Device) -> APIClient:
+        request, response = Request(APIRequestFactory().get("/")), Response()
+        set_cookies(request, response, device.session, device.token, device.refresh)
+        client = APIClient(enforce_csrf_checks=True)
+        client.cookies.update(response.cookies)
+        return client
+
+    def test_it_goes_to_one_address_and_to_no_script(self) -> None:
+        cookies = self.browser(self.device("kari")).cookies
+        assert (cookies[REFRESH_COOKIE]["path"], REFRESH_PATH) == (f"{API}sign-in/refresh",) * 2
+        for name in (COOKIE, REFRESH_COOKIE):
+            assert cookies[name]["httponly"]
+            assert cookies[name]["samesite"] == "Strict"
+            assert cookies[name]["expires"]
+
+    def test_over_tls_they_are_secure(self) -> None:
+        with override_settings(SESSION_COOKIE_SECURE=True):
+            cookies = self.browser(self.device("kari")).cookies
+        assert cookies[COOKIE]["secure"]
+        assert cookies[REFRESH_COOKIE]["secure"]
+
+    def test_a_browser_goes_on_and_its_tokens_stay_in_cookies(self) -> None:
+        browser = self.browser(self.device("kari"))
+        before, secret = browser.cookies[REFRESH_COOKIE].value, browser.cookies["csrftoken"].value
+        answer = browser.post(REFRESH_PATH, {}, format="json", HTTP_X_CSRFTOKEN=secret)
+        assert answer.status_code == 200, answer.content
+        assert (answer.json()["token"], answer.json()["refresh"]) == (None, None)
+        assert answer["Cache-Control"] == "no-store"
+        assert browser.cookies[REFRESH_COOKIE].value != before
+        assert browser.get(f"{API}me").status_code == 200
+
+    def test_another_site_refreshes_nothing(self) -> None:
+        device = self.device("kari")
+        browser = self.browser(device)
+        for headers in ({}, {"HTTP_X_CSRFTOKEN": "x" * 32}):
+            answer = browser.post(REFRESH_PATH, {}, format="json", **headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+        device.again()
+
+    def test_a_foreign_origin_is_refused_with_the_right_secret_too(self) -> None:
+        browser = self.browser(self.device("kari"))
+        secret = browser.cookies["csrftoken"].value
+        answer = browser.post(
+            REFRESH_PATH, {}, format="json", HTTP_X_CSRFTOKEN=secret, HTTP_ORIGIN="https://evil.example.org"
+        )
+        assert answer.json()["code"] in ("csrf_failed", "foreign_origin")
+
+    def test_signing_out_takes_both(self) -> None:
+        browser = self.browser(self.device("kari"))
+        secret = browser.cookies["csrftoken"].value
+        answer = browser.post(f"{API}me/sign-out", HTTP_X_CSRFTOKEN=secret)
+        assert {name for name, one in answer.cookies.items() if one["max-age"] == 0} == {COOKIE, REFRESH_COOKIE}
