@@ -38,7 +38,8 @@ def idempotent(handler: Handler) -> Handler:
     """Make a view's `post` repeatable. The view may define `recheck(request, **kwargs)`, called before an old answer is
     given again, so that what was said once is not said to someone whose access has ended; what it returns, if anything,
     is said instead: an answer that shows how things stand shows how they stand now, to whoever asks now. With
-    `restate(answer, request, **kwargs)` a view takes from an old answer what may no longer be said.
+    `restate(answer, request, **kwargs)` a view takes from an old answer what may no longer be said. What it names in
+    `told_once`, a key or a token, is in the first answer alone: it is not kept, and null when that is given again.
 
     Raises Invalid (`idempotency_key`) and Conflict (`idempotency_key_reused`).
     """
@@ -64,11 +65,16 @@ def idempotent(handler: Handler) -> Handler:
                 return _again(view, request, key, fingerprint, kwargs)
             response = handler(view, request, *args, **kwargs)
             record.status = response.status_code
-            record.answer = _box().encrypt(json.dumps(response.data, cls=JSONEncoder).encode())
+            record.answer = _box().encrypt(json.dumps(_kept(view, response.data), cls=JSONEncoder).encode())
             record.save(update_fields=["status", "answer"])
             return response
 
     return post
+
+
+def _kept(view: APIView, answer: Any) -> Any:
+    secrets = [name for name in getattr(view, "told_once", ()) if name in answer]
+    return {**answer, **dict.fromkeys(secrets)} if secrets else answer
 
 
 def _owner(request: Request) -> UUID:

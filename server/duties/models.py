@@ -38,9 +38,13 @@ class Kind(models.TextChoices):
     """Who leads whoever made the code."""
     WAY_IN_CHANGED = "way_in_changed"
     """Whose it is: what proves who they are was added, taken away or used up, or looks copied (L5)."""
+    ALERT_KEY_MADE = "alert_key_made"
+    """The patient: a phone of theirs can call for help from now on."""
+    ALERT_KEY_MADE_TOLD = "alert_key_made_told"
+    """Who leads an after-hours team: the same."""
 
 
-TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED, Kind.PHONE_LET_IN)
+TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED, Kind.PHONE_LET_IN, Kind.ALERT_KEY_MADE)
 """Owed to patients."""
 TO_ANYBODY = (*TO_PATIENTS, Kind.WAY_IN_CHANGED)
 """All other kinds are owed to people at work, and shown to nobody who is not."""

@@ -33,6 +33,12 @@ WORDS: dict[str, Any] = {
         "A phone that a patient calls for help with has been lost or taken away. "
         "Make sure that the patient has another, or knows which number to ring."
     ),
+    Kind.ALERT_KEY_MADE: _(
+        "A phone can now call for help in your name. If it is not yours, take it away, and tell the team."
+    ),
+    Kind.ALERT_KEY_MADE_TOLD: _(
+        "A patient has put the key to call for help on a phone. You are told so that you know."
+    ),
     Kind.SHIFT_NOT_READY: _(
         "Somebody who is soon on call has not shown that they can be reached. Speak with them, or put another on call."
     ),

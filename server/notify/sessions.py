@@ -10,6 +10,7 @@ from server.common.clock import now
 from server.notify.actions.outbox import Order, enqueue
 from server.notify.actions.reaching import reachable
 from server.notify.models import Address, AddressKind, Channel, DeliveryKind
+from server.notify.topics import topic
 from server.people.models import User
 
 IDS = UUID("3f5b0d0e-6c0b-5d0f-8a66-5b9f4c1e2d70")
@@ -44,7 +45,7 @@ class DevicesOfSessions:
                     language=language,
                     urgent=False,
                     ttl_s=TTL_S,
-                    topic=made.hex,
+                    topic=topic("session", about, way.address_id),
                     due_at=due,
                 )
                 for made, way in zip(ids, ways, strict=True)

@@ -8,6 +8,7 @@ from server.duties import actions as duties
 from server.notify.actions.outbox import Order, enqueue
 from server.notify.actions.reaching import reachable
 from server.notify.models import Address, Channel, DeliveryKind
+from server.notify.topics import topic
 from server.people.models import Patient, User
 
 TTL_S = 24 * 3600
@@ -51,7 +52,7 @@ class WaysIn:
                     language=language,
                     urgent=False,
                     ttl_s=TTL_S,
-                    topic=duty.id.hex,
+                    topic=topic("way in", duty.id, way.address_id),
                 )
                 for way in reachable([user_id]).get(user_id, ())
                 if way.channel == Channel.PUSH and way.address_id not in its_own

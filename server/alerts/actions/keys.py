@@ -16,6 +16,7 @@ from server.common.hints import hint
 from server.consent.records import excluded_people
 from server.duties import actions as duties
 from server.duties.models import Kind
+from server.notify import ways_in
 from server.people.actors import Acting
 from server.people.models import Patient
 
@@ -26,7 +27,8 @@ LOST, REMOVED, BY_TEAM = "lost", "removed", "by_team"
 
 @transaction.atomic
 def make(*, acting: Acting, label: str = "") -> tuple[AlertKey, str]:
-    """A further key for the patient's own phone, and the key itself, which is told this once.
+    """A further key for the patient's own phone, and the key itself, which is told this once. The patient is told on
+    every other device, and who leads the team: a key that somebody else has made can raise false alarms.
 
     Raises Forbidden (`patient_only`), Conflict (`too_many_alert_keys`).
     """
@@ -37,6 +39,15 @@ def make(*, acting: Acting, label: str = "") -> tuple[AlertKey, str]:
     key = new_key()
     row = AlertKey.objects.create(patient=patient, digest=digest_of(key), label=label)
     record(Entry("alert_key.made", acting.actor, subject_id=patient.id, object_id=row.id, basis="self"))
+    ways_in.WaysIn().tell(
+        Kind.ALERT_KEY_MADE,
+        user_id=acting.user.id,
+        object_id=row.id,
+        actor=acting.actor,
+        patient=patient,
+        but=acting.session.sid if acting.session is not None else None,
+    )
+    _tell(acting, patient, row, Kind.ALERT_KEY_MADE_TOLD)
     return row, key
 
 
@@ -86,13 +97,14 @@ def _revoke(acting: Acting, patient: Patient, key_id: UUID, because: str, basis:
         Entry("alert_key.revoked", acting.actor, subject_id=patient.id, object_id=row.id, basis=basis, reason=because)
     )
     hint("session", row.id)  # in place of one: sockets that have it are closed
-    _tell(acting, patient, row)
+    code = because if _live(patient.id).exists() else "last"  # the patient has no other
+    _tell(acting, patient, row, Kind.ALERT_KEY_LOST, code)
     return row
 
 
-def _tell(acting: Acting, patient: Patient, row: AlertKey) -> None:
-    """Whoever leads the team is told that a phone no longer calls; without any whom the patient has not excluded, its
-    day contacts, and at last everybody in it. `last`: the patient has no other."""
+def _tell(acting: Acting, patient: Patient, row: AlertKey, kind: Kind, code: str = "") -> None:
+    """Whoever leads the team is told; without any whom the patient has not excluded, its day contacts, and at last
+    everybody in it."""
     programme = _programme(patient)
     if programme is None:
         return
@@ -105,13 +117,13 @@ def _tell(acting: Acting, patient: Patient, row: AlertKey) -> None:
     told = [one for one in team if one.leads] or [one for one in team if one.day_contact] or team
     for one in told:
         duties.owe(
-            kind=Kind.ALERT_KEY_LOST,
+            kind=kind,
             actor=acting.actor,
             user_id=one.user_id,
             employer_id=one.engagement.unit.controller_id,
             patient=patient,
             object_id=row.id,
-            code=row.revoked_because if _live(patient.id).exists() else "last",
+            code=code,
         )
 
 

@@ -24,6 +24,8 @@ class AlertKeysView(serializers.Serializer[Any]):
 class AlertKeys(APIView):
     """Keys on the patient's own phones: they call for help when every session is over, and open nothing else."""
 
+    told_once = ("key",)
+
     @extend_schema(operation_id="alert_keys_list", summary="My phones that can call for help", responses=AlertKeysView)
     def get(self, request: Request) -> Response:
         return Response(_list(keys.view_own(acting=acting(request))))
@@ -32,7 +34,9 @@ class AlertKeys(APIView):
         summary="Put a key on this phone",
         description=(
             "Each call makes a further key, told this once; send it as `Authorization: Alert-Key <key>`. It does not "
-            "run out. 409 `too_many_alert_keys` at ten."
+            "run out. The patient's other devices and who leads the team are told that there is one. Said again with "
+            "the same `Idempotency-Key`, the answer says which was made, and `key` is null: take that one away and "
+            "make another. 409 `too_many_alert_keys` at ten."
         ),
         request=shapes.AlertKeyIn,
         responses={201: shapes.NewAlertKeyView},

@@ -225,7 +225,7 @@ class AlertKeyView(serializers.Serializer[Any]):
 
 
 class NewAlertKeyView(serializers.Serializer[Any]):
-    """`key` is told this once; keep it where no other app reads it."""
+    """`key` is told this once; keep it where no other app reads it. Null where it has been told before."""
 
     id = serializers.UUIDField()
-    key = serializers.CharField()
+    key = serializers.CharField(allow_null=True)

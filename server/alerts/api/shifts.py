@@ -56,9 +56,9 @@ class FeedView(serializers.Serializer[Any]):
 
 
 class NewFeedView(FeedView):
-    """`url` is told this once: whoever has it reads the shifts."""
+    """`url` is told this once: whoever has it reads the shifts. Null where it has been told before."""
 
-    url = serializers.CharField()
+    url = serializers.CharField(allow_null=True)
 
 
 class FeedsView(serializers.Serializer[Any]):
@@ -105,6 +105,8 @@ class ShiftConfirm(APIView):
 
 class Feeds(APIView):
     """Addresses of mine from which calendars fetch shifts."""
+
+    told_once = ("url",)
 
     @extend_schema(operation_id="feeds_list", summary="My calendar addresses", responses=FeedsView)
     def get(self, request: Request) -> Response:
