@@ -28,9 +28,35 @@ WORDS: dict[str, Any] = {
     "in_person_only": _(
         "Staff let this phone in, and it may not do this. Sign in with your electronic ID. If it is urgent, phone instead."
     ),
+    "proof_wrong": _("This did not prove who you are. Try again, or prove it in another way."),
+    "passkey_copied": _("Somebody may have copied this passkey, so it was refused. Take it away, and make a new one."),
+    "passkey_unusable": _("This passkey cannot be used here. Begin again, or use another device."),
+    "passkey_known": _("This passkey is known here already."),
+    "too_many_passkeys": _("You have ten passkeys already. Take away one that you no longer use."),
+    "no_passkey": _("You have no passkey here."),
+    "nothing_to_confirm": _("There is nothing to confirm. Begin again: a new one is good for a quarter of an hour."),
+    "code_unusable": _("This code cannot be used. Ask whoever gave it to you for a new one."),
+    "colleague_needed": _("A colleague of whoever gave you the code has to confirm it first. Then try again."),
+    "code_over": _("This code is used, taken back or too old. Make a new one."),
+    "not_your_own": _("Nobody does this alone, or for themselves. Ask a colleague."),
     "has_account": _("The patient already signs in with another account."),
     "csrf_failed": _("Your browser's request could not be trusted. Load the page again."),
     "foreign_origin": _("This came from a page of another site, and is not taken from there."),
+    "sign_in_unavailable": _(
+        "We cannot reach those who check who you are. Try again soon. In an emergency call 113; "
+        "the out-of-hours doctor: 116 117."
+    ),
+    "sign_in_expired": _("This sign-in is over."),
+    "sign_in_code": _("This sign-in is over, or belongs to another app. Begin again."),
+    "sign_in_refused": _("We could not sign you in: the answer about who you are could not be trusted."),
+    "sign_in_cancelled": _("You did not sign in."),
+    "sign_in_level": _("You need a safer way to show who you are."),
+    "sign_in_other_person": _("This was somebody else than who is signed in here."),
+    "not_registered": _("You are not registered here yet."),
+    "no_account_here": _("You have no account for work here."),
+    "other_provider": _("This way in is not for you. Choose another one."),
+    "patient_account": _("This is a patient's account. At work the person needs another one."),
+    "identity_taken": _("This number leads to another account already."),
     # Rooms
     "consent_missing": _("The patient has not answered yet. Until then nobody can write here."),
     "nobody_here": _("Nobody else can read here now, so it was not sent. If it is urgent, phone instead."),

@@ -17,6 +17,7 @@ from server.people.actions.refresh import forget_spent
 from server.people.actions.sessions import end_spent_sessions
 from server.people.actions.staff import finish_engagement
 from server.people.models import Agreement, Engagement
+from server.people.oidc.flow import forget_old
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ def tick() -> int:
         done += _attempt(
             "agreement", agreement.id, finish_agreement, agreement_id=agreement.id, actor=SYSTEM, reason="period"
         )
-    return done + end_spent_sessions() + forget_spent()
+    return done + end_spent_sessions() + forget_spent() + forget_old()
 
 
 def _attempt(what: str, key: object, verb: Callable[..., bool], **arguments: Any) -> int:

@@ -1,6 +1,7 @@
 """Who may sign in how, and for how long (L5). Shorter is stricter; a patient's session is long, since the phone's own
 lock is before it and a session that ran out at night is one more thing between a person and help."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,13 @@ class SigningIn(BaseSettings):
     """JSON: the OpenID providers and our keys towards them (`deploy/sign-in.example.json`)."""
     app_link: str = "samsnakk://signed-in"
     """Where the system browser hands over to the app: a universal link (`https:`) or a scheme of the app's own."""
+    browser_link: str = "/"
+    """Where a sign-in that began in a browser comes back to: a path of this server, where the browser client is."""
+    patient_level: int = Field(default=4, ge=3, le=4)
+    """How surely a provider must know who somebody is: 4 is eIDAS *high*, 3 *substantial*. Checked at each sign-in."""
+    staff_level: int = Field(default=4, ge=3, le=4)
+    officer_level: int = Field(default=4, ge=3, le=4)
+    administrator_level: int = Field(default=4, ge=3, le=4)
 
     access_minutes: int = Field(default=30, ge=1, le=240)
     """A token opens doors for so long; then the app refreshes it."""
@@ -49,6 +57,13 @@ class SigningIn(BaseSettings):
         if any(word not in IN_PERSON for word in words):
             raise ValueError("expected some of read, write, consent")
         return words
+
+    @field_validator("browser_link")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not re.fullmatch(r"/([A-Za-z0-9_-][A-Za-z0-9._/-]*)?", value):
+            raise ValueError("expected a path of this server, as in /app")
+        return value
 
     @field_validator("app_link")
     @classmethod

@@ -12,6 +12,7 @@ COMMANDS: dict[str, Content | Plain] = {
     "serve": Plain("serves what is walked here"),
     "demo": Plain("makes invented people and rooms in demo mode; writes ids and sessions of those it made"),
     "story": Plain("plays with sessions of its own, through the API and the socket, which are walked here"),
+    "people": Plain("whose identity number leads to which account, which it does not show; keys towards providers"),
     "vault": Plain("ids, versions and counts of keys"),
     "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),

@@ -8,7 +8,7 @@ how to make a request that succeeds for those who are in. Else `Plain`, and why 
 `inside.py`.
 """
 
-from tests.exposure import after_hours, rights
+from tests.exposure import after_hours, rights, sign_in
 from tests.exposure.asks import (
     ANSWER,
     BUNDLE,
@@ -50,6 +50,7 @@ WHERE = "tests/exposure/paths.py"
 
 ROUTES: dict[str, Content | Plain] = {
     **after_hours.ROUTES,
+    **sign_in.ROUTES,
     # --- rooms ---
     "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=codes("absent")),)),
     "POST rooms": Content(
@@ -286,6 +287,13 @@ ROUTES: dict[str, Content | Plain] = {
     "GET me": Plain("who I am and for whom I act"),
     "PATCH me": Plain("my own language", (Ask(by=STAFF, body={"language": "en"}, shows=""),)),
     "POST me/sign-out": Plain("ends my own session"),
+    "GET me/sessions": Plain("where I am signed in"),
+    "DELETE me/sessions": Plain("ends my own other sessions"),
+    "DELETE me/sessions/{sid}": Plain(
+        "ends my own session", (Ask(by=NOBODY, use={"sid": "{user_of_asker}"}, shows=""),)
+    ),
+    "DELETE patients/{patient_id}/sessions": Plain("ends a patient's sessions", (Ask(by=RELATED, shows=""),)),
+    "POST sign-in/refresh": Plain("my own next tokens", (Ask(by=NOBODY, body={"refresh": "x"}, shows=""),)),
     "POST me/engagement": Plain(
         "for whom I act", (Ask(by=STAFF, body={"engagement": "{engagement_of_asker}"}, shows=""),)
     ),

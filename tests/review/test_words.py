@@ -15,7 +15,7 @@ pytestmark = sqlite_only
 KARI = Who(name="Kari Nes", role="psykolog", place="Fjordvik")
 REFUSED_ONLY = {
     *("answer.repeated", "consent.answered", "consent.recorded", "directory.viewed", "exclusion.lifted"),
-    *("read.marked", "staff.required"),
+    *("read.marked", "sign_in.refused", "staff.required"),
 }
 """Types that are written of refusals alone."""
 

@@ -24,6 +24,8 @@ from server.people.ports import SESSION_DEVICES
 SWEEP = 200
 
 
+EMPLOYER = "employer_oidc"
+"""Signed in by an employer's own provider, which speaks for that employer alone."""
 STRONG = 3
 """eIDAS *substantial*; what is below is no proof for what asks a fresh one."""
 
@@ -220,6 +222,8 @@ def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
     """
     assert acting.session is not None, "only a session acts for something"
     own = Engagement.objects.current().filter(user_id=acting.user.id, id=engagement_id)
+    if acting.session.sign_in == EMPLOYER and acting.engagement is not None:
+        own = own.filter(unit__controller_id=acting.engagement.unit.controller_id)
     chosen = own.select_related("unit__controller").first()
     if chosen is None:
         raise NotFound(refusal=Refusal("engagement.chosen", reason="not_own", object_id=engagement_id))
