@@ -1,0 +1,250 @@
+"""In-person sign-in, for patients without electronic identification: staff check who somebody is, and let one phone in
+(docs/credentials.md, docs/decisions/0038-step-up.md).
+
+Whoever can let a phone in could let in their own. So it is on record on both sides, the patient's other devices and
+whoever leads the team are told, a colleague has to confirm where there is something to see, and the session may do less
+(`IN_PERSON_MAY`).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.common.clock import now
+from server.common.errors import Conflict, NotFound, Refusal, Unauthenticated
+from server.common.ids import new_id
+from server.common.limiting import spend
+from server.people import codes
+from server.people.access import leaders_of, open_patient, require_staff
+from server.people.actions.identities import patients_account
+from server.people.actions.sessions import SignedIn, sign_in_lasting
+from server.people.actors import Acting, actor_of
+from server.people.decide import IN_PERSON
+from server.people.models import Engagement, InPersonCode, Patient, Relation, Session
+from server.people.periods import NOW
+from server.people.ports import OWNERS_TOLD
+from server.vault import actions as vault
+
+GROUPS = 3
+"""Of twenty bits: nobody guesses 60 in ten minutes."""
+LEVEL = 2
+"""Of assurance: somebody was looked at by one who answers for it, and no electronic identification was used."""
+MADE, USED = "code_made", "code_used"
+INDEX = "people.in_person_code"
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """`code` is told this once."""
+
+    row: InPersonCode
+    code: str
+
+
+@transaction.atomic
+def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
+    """A code that lets one phone into the patient's account. Earlier ones that nobody has used open nothing any more.
+
+    Raises Forbidden `staff_only`; NotFound (see `open_patient`); Conflict `not_your_own`; TooMany.
+    """
+    engagement = require_staff(acting)
+    patient = open_patient(acting, patient_id)
+    _refuse_own(acting, patient, "sign_in_code.made")
+    spend("in-person", str(acting.user.id))
+    Patient.objects.select_for_update(no_key=True).get(id=patient.id)  # of two who make one at once, one waits
+    InPersonCode.objects.filter(patient=patient, used_at=None, taken_back_at=None).update(taken_back_at=NOW)
+    code = codes.new_code(GROUPS)
+    row = InPersonCode(
+        id=new_id(),
+        code_digest=_digest(code),
+        patient=patient,
+        made_by=engagement,
+        how=how,
+        needs_second=_needs_second(patient),
+        expires_at=now() + timedelta(minutes=settings.ENV.in_person_minutes),
+    )
+    row.save(force_insert=True)
+    row.refresh_from_db(fields=["made_at"])
+    record(_entry("sign_in_code.made", acting, row, reason=how))
+    if patient.user_id is not None:
+        _tell_patient(acting, row, patient.user_id, MADE)
+    return NewCode(row, code)
+
+
+@transaction.atomic
+def made_for(*, acting: Acting, patient_id: UUID) -> list[InPersonCode]:
+    """The newest codes of a patient, made by whichever unit: a look, recorded. Raises as `make`, but TooMany."""
+    require_staff(acting)
+    patient = open_patient(acting, patient_id)
+    record(Entry("sign_in_code.viewed", acting.actor, subject_id=patient.id, object_id=patient.id, basis="relation"))
+    rows = InPersonCode.objects.filter(patient=patient).select_related("made_by", "seconded_by", "session")
+    return list(rows.order_by("-made_at", "-id")[:SHOWN])
+
+
+@transaction.atomic
+def confirm(*, acting: Acting, patient_id: UUID, code_id: UUID) -> InPersonCode:
+    """A colleague confirms that this code is to let a phone in. Again changes nothing.
+
+    Raises Forbidden `staff_only`; NotFound; Conflict `not_your_own` for whoever made it and for the patient,
+    `code_over`.
+    """
+    engagement = require_staff(acting)
+    row = _open(acting, patient_id, code_id, "sign_in_code.confirmed")
+    _refuse_own(acting, row.patient, "sign_in_code.confirmed", row)
+    if row.seconded_by_id is not None:
+        return row
+    if not _unused(row.id).update(seconded_by=engagement):
+        raise Conflict(code="code_over")
+    row.seconded_by = engagement
+    record(_entry("sign_in_code.confirmed", acting, row))
+    return row
+
+
+@transaction.atomic
+def take_back(*, acting: Acting, patient_id: UUID, code_id: UUID) -> None:
+    """It opens nothing any more. One that is used stays used: its session is ended where sessions are. Raises Forbidden
+    `staff_only`; NotFound."""
+    require_staff(acting)
+    row = _open(acting, patient_id, code_id, "sign_in_code.taken_back")
+    if InPersonCode.objects.filter(id=row.id, used_at=None, taken_back_at=None).update(taken_back_at=NOW):
+        record(_entry("sign_in_code.taken_back", acting, row))
+
+
+@transaction.atomic
+def sign_in(*, code: str, device: str) -> SignedIn:
+    """Use a code: the phone that sends it is signed in as the patient, for whom an account is opened if there is none.
+
+    The guard is in the statement: of two that send one code at once, one is let in. Whoever made it, and whoever
+    confirmed it, must have to do with the patient still.
+    Raises Unauthenticated: `code_unusable`, the same for used, old, taken back and never made; `account_deactivated`.
+    Raises Conflict `colleague_needed`.
+    """
+    letters = codes.uniform(code, GROUPS)
+    found = _waiting().filter(code_digest=_digest(letters)) if letters is not None else InPersonCode.objects.none()
+    row = found.select_related("patient__user", "made_by__unit", "made_by__user", "seconded_by").first()
+    if row is None:
+        raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "unusable"))
+    if row.needs_second and row.seconded_by_id is None:
+        refusal = Refusal("sign_in_code.used", "colleague_needed", subject_id=row.patient_id, object_id=row.id)
+        raise Conflict(code="colleague_needed", refusal=refusal)
+    # By the row alone: with a subquery in it, PostgreSQL would not look anew at a row that it had to wait for.
+    if not _unused(row.id).update(used_at=NOW):
+        raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "used", object_id=row.id))
+    signed_in = sign_in_lasting(
+        user=patients_account(row.patient), method=IN_PERSON, level=LEVEL, device=device, as_patient=True
+    )
+    session = signed_in.session
+    InPersonCode.objects.filter(id=row.id).update(session=session)
+    _told_and_recorded(row, session)
+    return signed_in
+
+
+def _told_and_recorded(row: InPersonCode, session: Session) -> None:
+    actor = actor_of(Session.objects.in_full().get(sid=session.sid))
+    record(
+        Entry(
+            "sign_in_code.used",
+            actor,
+            subject_id=row.patient_id,
+            object_id=row.id,
+            reason=row.how,
+            record_ids=(session.sid, row.made_by.user_id),
+        )
+    )
+    told = OWNERS_TOLD()
+    told.tell(
+        "phone_let_in",
+        user_id=session.user_id,
+        object_id=row.id,
+        actor=actor,
+        code=USED,
+        patient=row.patient,
+        but=session.sid,
+    )
+    for leader in leaders_of(row.made_by):
+        told.tell(
+            "phone_let_in_told",
+            user_id=leader,
+            object_id=row.id,
+            actor=actor,
+            code=row.how,
+            patient=row.patient,
+            employer_id=row.made_by.unit.controller_id,
+        )
+
+
+def state_of(row: InPersonCode) -> str:
+    """How a code stands by the database's time: `used`, `taken_back`, `expired`, `waits` (for a colleague), `open`."""
+    if row.used_at is not None:
+        return "used"
+    if row.taken_back_at is not None:
+        return "taken_back"
+    if row.expires_at <= now():
+        return "expired"
+    return "waits" if row.needs_second and row.seconded_by_id is None else "open"
+
+
+def _needs_second(patient: Patient) -> bool:
+    match settings.ENV.in_person_second:
+        case "always":
+            return True
+        case "never":
+            return False
+        case _:
+            return patient.user_id is not None and Session.objects.filter(user_id=patient.user_id).exists()
+
+
+def _waiting() -> QuerySet[InPersonCode]:
+    """Codes that nobody has used, taken back or outlived, of people who have to do with the patient still."""
+    related = Relation.objects.current().filter(patient_id=OuterRef("patient_id"))
+    works = Engagement.objects.current().filter(user__is_active=True)
+    made, seconded = OuterRef("made_by_id"), OuterRef("seconded_by_id")
+    return InPersonCode.objects.filter(
+        Exists(works.filter(id=made)),
+        Exists(related.filter(unit_id=OuterRef("made_by__unit_id"))),
+        Q(seconded_by=None)
+        | (Exists(works.filter(id=seconded)) & Exists(related.filter(unit_id=OuterRef("seconded_by__unit_id")))),
+        used_at=None,
+        taken_back_at=None,
+        expires_at__gt=NOW,
+    )
+
+
+def _unused(code_id: UUID) -> QuerySet[InPersonCode]:
+    return InPersonCode.objects.filter(id=code_id, used_at=None, taken_back_at=None, expires_at__gt=NOW)
+
+
+def _open(acting: Acting, patient_id: UUID, code_id: UUID, act: str) -> InPersonCode:
+    patient = open_patient(acting, patient_id)
+    row = InPersonCode.objects.filter(id=code_id, patient=patient).select_related("made_by", "patient").first()
+    if row is None:
+        raise NotFound(refusal=Refusal(act, "missing", subject_id=patient.id, object_id=code_id))
+    return row
+
+
+def _refuse_own(acting: Acting, patient: Patient, act: str, row: InPersonCode | None = None) -> None:
+    """Nobody checks who they are themselves, nor confirms what they made."""
+    if patient.user_id == acting.user.id or (row is not None and row.made_by.user_id == acting.user.id):
+        raise Conflict(code="not_your_own", refusal=Refusal(act, "own", subject_id=patient.id))
+
+
+def _tell_patient(acting: Acting, row: InPersonCode, user_id: UUID, code: str) -> None:
+    OWNERS_TOLD().tell(
+        "phone_let_in", user_id=user_id, object_id=row.id, actor=acting.actor, code=code, patient=row.patient
+    )
+
+
+def _digest(code: str) -> str:
+    """Under the vault's index key: 60 bits alone could be tried one by one by who has the table."""
+    return vault.blind_index(INDEX, code.replace("-", "")).hex()
+
+
+def _entry(type_: str, acting: Acting, row: InPersonCode, *, reason: str = "") -> Entry:
+    return Entry(type_, acting.actor, subject_id=row.patient_id, object_id=row.id, basis="relation", reason=reason)
