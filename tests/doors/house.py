@@ -19,6 +19,7 @@ from server.common.sql import rfc3339
 from server.notify.actions import Order, enqueue, page_token
 from server.notify.signing import SIGNATURE, TIMESTAMP, sign
 from server.people import actions as people
+from server.people.actions.sessions import sign_in_lasting
 from server.people.models import Controller, Unit, User
 from tests.base import JSON, Client
 from tests.exposure.asks import Ask
@@ -64,6 +65,14 @@ class House(Stage):
         self.ids |= {f"engagement_of_{name}": str(self.engagement_of(name).id) for name in ("kari", "ida", "mona")}
         for name in PEOPLE.values():
             self.person(name)
+        self._elsewhere()
+
+    def _elsewhere(self) -> None:
+        """Are is signed in on another device too, and on one whose tokens are refreshed."""
+        are = User.objects.get(username="are")
+        other, _ = people.sign_in(user=are, method="demo")
+        lasting = sign_in_lasting(user=are, method="demo", level=0, device="android")
+        self.ids |= {"sid": str(other.sid), "refresh": lasting.refresh}
 
     def _newcomers(self) -> None:
         """Staff of a unit and of a controller that have nothing to do with Are, and an officer of the latter."""
