@@ -32,6 +32,7 @@ SERVER = {
     "django_migrations": READS,
     "common_idempotencyrecord": {*CHANGES, "DELETE"},
     "people_spentrefresh": {"SELECT", "INSERT", "DELETE"},
+    "people_challenge": {*CHANGES, "DELETE"},
     "notify_callbackseen": {"SELECT", "INSERT", "DELETE"},
     "audit_auditevent": READS,
     "audit_pending": READS,

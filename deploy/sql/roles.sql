@@ -82,6 +82,7 @@ BEGIN
       ('django_migrations',        'SELECT',                         'SELECT'),
       ('common_idempotencyrecord', 'SELECT, INSERT, UPDATE, DELETE', ''),
       ('people_spentrefresh',      'SELECT, INSERT, DELETE',         ''),
+      ('people_challenge',         'SELECT, INSERT, UPDATE, DELETE', ''),
       ('notify_callbackseen',      'SELECT, INSERT, DELETE',         ''),
       ('audit_auditevent', 'SELECT, INSERT (' || event || ')', 'SELECT, INSERT (' || event || ')'),  -- audit.adopted
       ('audit_pending',            'SELECT',                         'SELECT, DELETE'),  -- the trigger inserts

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 
 from server.audit.entry import SYSTEM
 from server.people.actions.organisations import finish_agreement
+from server.people.actions.proofs import forget_challenges
 from server.people.actions.refresh import forget_spent
 from server.people.actions.sessions import end_spent_sessions
 from server.people.actions.staff import finish_engagement
@@ -38,7 +39,7 @@ def tick() -> int:
         done += _attempt(
             "agreement", agreement.id, finish_agreement, agreement_id=agreement.id, actor=SYSTEM, reason="period"
         )
-    return done + end_spent_sessions() + forget_spent() + forget_old()
+    return done + end_spent_sessions() + forget_spent() + forget_old() + forget_challenges()
 
 
 def _attempt(what: str, key: object, verb: Callable[..., bool], **arguments: Any) -> int:

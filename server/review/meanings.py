@@ -201,6 +201,7 @@ TYPES: dict[str, Any] = {
     "rotation.begun": _("Beginning a rotation of shifts."),
     "rotation.ended": _("Ending a rotation of shifts."),
     "session.ended": _("Ending a session."),
+    "session.proved": _("Proving anew who one is."),
     "session.refreshed": _("Going on being signed in."),
     "session.started": _("Signing in."),
     "shift.asked": _("Trying before a shift whether somebody can be reached."),

@@ -182,6 +182,7 @@ DONE: dict[str, Any] = {
     "rotation.begun": _("%(who)s began a rotation in a duty roster."),
     "rotation.ended": _("%(who)s ended a rotation in a duty roster."),
     "session.ended": _("%(who)s ended a session."),
+    "session.proved": _("%(who)s proved anew who they are."),
     "session.refreshed": _("%(who)s went on being signed in."),
     "session.started": _("%(who)s signed in."),
     "shift.asked": _("%(who)s asked somebody who is soon on call if they can be reached."),
