@@ -99,7 +99,12 @@ class OwnSessions(APIView):
     def get(self, request: Request) -> Response:
         return Response(OwnSessionsOut({"results": own_sessions.mine(acting(request))}).data)
 
-    @extend_schema(summary="Sign out everywhere else", request=None, responses={204: None})
+    @extend_schema(
+        operation_id="me_sessions_others_destroy",
+        summary="Sign out everywhere else",
+        request=None,
+        responses={204: None},
+    )
     def delete(self, request: Request) -> Response:
         own_sessions.sign_out_others(acting=acting(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
