@@ -55,9 +55,9 @@ RATES: dict[str, Rate] = {
     "look-up": Rate(60, 60),
     "export": Rate(30, 3600),
     "refresh": Rate(60, 60),
-    # What somebody might guess at. By address: many people may share one.
+    # What somebody might guess at. By address: a whole hospital signs in behind one at half past seven.
     "sign-in": Rate(300, 60, guessing=True),
-    "exchange": Rate(60, 60, guessing=True),
+    "exchange": Rate(600, 60, guessing=True),
     "callback": Rate(60, 60, guessing=True),
     # By person, session or code: nobody needs many attempts.
     "in-person": Rate(10, 600, guessing=True),

@@ -179,7 +179,7 @@ class Callback(APIView):
         auth=[],
     )
     def get(self, request: Request, provider: str) -> HttpResponse:
-        spend("callback", address_key(request.META.get("REMOTE_ADDR", "")))
+        spend("exchange", address_key(request.META.get("REMOTE_ADDR", "")))
         found = flow.provider_of(provider)
         query = dict(request.query_params.lists())
         returned = flow.come_back(provider=found, query=query, cookie=request.COOKIES.get(BROWSER_COOKIE, ""))
