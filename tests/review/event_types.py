@@ -29,9 +29,16 @@ OTHER_WORDS = {
     *("consent.id", "e.at", "e.created_at", "t.created_at", "c.id", "w.patient"),  # columns
     *("consent_version.minute", "consent_version.remark", "consent_version.text", "duty.answer"),  # places of the vault
     *("emergency_access.delay_reason", "emergency_access.reason", "room_event.sealed", "review_reveal.reason"),
-    "notify_address.sealed",
+    *("notify_address.sealed", "people_totp_secret.sealed"),
+    *("people.in_person_code", "people.recovery_code"),  # blind indexes
     *("people.national_identity_number", "statutory_ground.remark", "audit_auditevent.detail"),
-    *("audit.recipients", "people.access_effects", "people.session_devices", "vault.custody"),  # ports
+    *(
+        "audit.recipients",
+        "people.access_effects",
+        "people.owners_told",
+        "people.session_devices",
+        "vault.custody",
+    ),  # ports
     "room.closed",  # a frame
 }
 MADE = {
