@@ -13,6 +13,7 @@ OPEN = (
     "ground",
     "enrolment",
     "relation",
+    "also_works",
     "emergency_access",
     "duty",
     "finding",

@@ -13,7 +13,7 @@ from server.audit.models import AuditEvent
 from server.common.clock import now
 from server.consent.models import Consent, Form, State, StatutoryGround
 from server.duties.models import Duty
-from server.people.models import Patient, Relation
+from server.people.models import Patient, Relation, User
 from server.people.periods import NOW
 from server.review import keeping
 from server.review.erasure_decide import Facts, Kept
@@ -88,6 +88,10 @@ def _open(patient: Patient) -> Counter[tuple[str, UUID | None]]:
     found["enrolment", None] += Enrolment.objects.filter(patient_id=id_, ended_at=None).count()
     helped = Relation.objects.current().filter(patient_id=id_)
     _count(found, "relation", helped.values_list("unit__controller_id", "unit__controller_id"))
+    works = User.objects.filter(patient=patient).filter(
+        Q(is_administrator=True) | Q(engagements__isnull=False) | Q(appointments__isnull=False)
+    )
+    found["also_works", None] += int(works.exists())
     used = EmergencyAccess.objects.filter(room__patient_id=id_)
     found["emergency_access", None] += used.filter(Q(ended_at=None, until__gt=NOW) | Q(told_at=None)).count()
     owed = Duty.objects.filter(patient_id=id_, done_at=None).annotate(whose=F("controller_id"))

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from server.review.erasure_decide import Obstacle
 
 WORDS: dict[str, Any] = {
+    "also_works": _("The patient also works with this account. Give them another one for work first."),
     "authors_may_export": _("Those who wrote in the rooms may still take out what they wrote."),
     "duty": _("A task that concerns the patient is not done."),
     "emergency_access": _("Emergency access is open, or the patient has not been told of it."),

@@ -23,6 +23,9 @@ from server.review.models import Line, Reveal
 from server.review.shields import naming
 from server.vault.errors import Destroyed
 
+NOWHERE = -1
+"""No leaf's position."""
+
 ENTRIES = "audit.entries_read"
 
 

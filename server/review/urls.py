@@ -14,6 +14,7 @@ from server.review.api.erasures import (
 )
 from server.review.api.events import Events, OneEvent, Reveals
 from server.review.api.exports import ExportDownload, Exports, OneExport, SubjectRequests
+from server.review.api.held import HeldDownload, HeldFor, OneHeld, OwnHeld
 from server.review.api.look_ups import LookUps
 from server.review.api.retention import Retention
 from server.review.api.shields import ShieldEnd, Shields
@@ -51,6 +52,10 @@ urlpatterns = [
     path("review/erasures/<uuid:erasure_id>/confirm", ErasureConfirm.as_view()),
     path("review/erasures/<uuid:erasure_id>/cancel", ErasureCancel.as_view()),
     path("review/erasures/<uuid:erasure_id>/begin", ErasureBegin.as_view()),
+    path("me/held", OwnHeld.as_view()),
+    path("review/held", HeldFor.as_view()),
+    path("held/<uuid:export_id>", OneHeld.as_view()),
+    path("held/<uuid:export_id>/download", HeldDownload.as_view()),
     path("review/look-ups", LookUps.as_view()),
     path("review/retention", Retention.as_view()),
 ]
