@@ -8,10 +8,10 @@ run story: export TOWN_PORT := $(or $(TOWN_PORT),$(shell expr $(PORT) + 1))
 # VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
 
 PY := .venv/bin/python
-PROOFS := $(addprefix tests/,prove consent exposure faults gateway http logs operate test_settings.py)
+PROOFS := $(addprefix tests/,prove consent exposure faults gateway http logs operate tools test_settings.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
-.PHONY: help run test prove bench bench-alerts story lint format lock clean venv-run venv-dev
+.PHONY: help run test prove bench bench-alerts story lint format lock audit-deps sbom clean venv-run venv-dev
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -43,6 +43,12 @@ format: venv-dev ## Put code into shape
 
 lock: ## Resolve pyproject.toml into requirements/ (ARGS=--upgrade takes newer versions)
 	$(VENV) lock $(ARGS)
+
+audit-deps: venv-dev ## Ask the advisories' service about every locked version (network)
+	@exec $(PY) -m tools.supply audit $(ARGS)
+
+sbom: venv-dev ## What runs, as CycloneDX: var/sbom.cdx.json (ARGS: another file)
+	@exec $(PY) -m tools.supply sbom $(ARGS)
 
 clean: ## Remove what was installed or cached; var/ (data) stays
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .checks
