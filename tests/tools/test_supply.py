@@ -61,7 +61,7 @@ def test_the_bill_of_materials(tmp_path: Path) -> None:
     assert said["bomFormat"] == "CycloneDX"
     assert said["metadata"]["component"]["name"] == "samsnakk"
     lock = (ROOT / "requirements" / "run.txt").read_text()
-    locked = dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^ ;\\]+)", lock, re.MULTILINE))
-    assert {one["name"]: one["version"] for one in said["components"]} == locked
+    locked = set(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^ ;\\]+)", lock, re.MULTILINE))
+    assert {(one["name"], one["version"]) for one in said["components"]} == locked
     for one in said["components"]:
         assert one["purl"].startswith("pkg:pypi/")
