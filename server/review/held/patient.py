@@ -261,7 +261,7 @@ SECTIONS: list[Section] = [
     Section(
         "sign_in_codes",
         lambda id_: InPersonCode.objects.filter(patient_id=id_).annotate(by=F("made_by__user_id")),
-        ("how", "made_at", "expires_at", "used_at"),
+        ("how", "made_at", "expires_at", "used_at", "needs_second", "taken_back_at"),
         people=("by",),
     ),
     *signing_in.sections(user_of),

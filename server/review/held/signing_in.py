@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from server.notify.models import Address, Delivery
+from server.notify.models import Address, Delivery, QuietHours
 from server.notify.sealed import open_place
 from server.people.models import Passkey, RecoveryCode, Session, TotpSecret, User
 from server.review.held.section import Rows, Section
@@ -60,6 +60,7 @@ def sections(user_of: Callable[[UUID], QuerySet[Any, Any]]) -> list[Section]:
             ("kind", "made_at", "disabled_at", "disabled_because", "accepted_at", "received_at"),
             opened={"sealed": _place},
         ),
+        Section("quiet_hours", theirs(QuietHours), ("hours", "set_at")),
         Section(
             "deliveries",
             deliveries,

@@ -40,6 +40,7 @@ TITLES: dict[str, Any] = {
     "person": _("What is registered about you"),
     "places_in_rooms": _("Rooms where you take part"),
     "plans": _("Plans for bad days"),
+    "quiet_hours": _("When you are not disturbed"),
     "recovery_codes": _("Recovery codes"),
     "relations": _("Who helps you, and why"),
     "rooms": _("Your rooms"),
