@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -34,11 +34,11 @@ class Key:
     """`public` is what browsers are given: the uncompressed point, base64url. `id` tells keys apart; `since` is when it
     comes into use, always when None; `pem` is its part of the file."""
 
-    private: ec.EllipticCurvePrivateKey
+    private: ec.EllipticCurvePrivateKey = field(compare=False, repr=False)
     public: str
     id: str
     since: datetime | None
-    pem: str
+    pem: str = field(repr=False)
 
 
 def file() -> Path:

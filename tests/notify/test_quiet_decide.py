@@ -93,8 +93,8 @@ moments = st.builds(
 @example({"every": ["02:30", "02:15"]}, datetime(2026, 10, 25, 0, 20, tzinfo=UTC))
 @example({"every": ["02:15", "02:45"]}, datetime(2026, 3, 29, 1, 0, tzinfo=UTC))
 def test_it_is_what_the_clock_on_the_wall_says(hours: dict[str, Any], at: datetime) -> None:
-    """Quiet from when the clock has shown the beginning until it will not show a time before the end any more; and over
-    at the end, however many spans there are. Counted minute by minute, in another way than the rule does."""
+    """Quiet from when the clock has shown the beginning until it shows the end for the last time, and over then,
+    however many spans there are. Counted minute by minute, in another way than the rule does."""
     ends = quiet_until(hours, at)
     assert (ends is not None) == _quiet(hours, at)
     if ends is not None:
@@ -109,14 +109,14 @@ def test_it_is_what_the_clock_on_the_wall_says(hours: dict[str, Any], at: dateti
 def _quiet(hours: dict[str, Any], at: datetime) -> bool:
     # What the wall has shown in the last 61 minutes, and will show in the next: a clock is put back by an hour at most.
     shown = max(_wall(at - n * A_MINUTE) for n in range(62))
-    coming = min(_wall(at + n * A_MINUTE) for n in range(62))
+    coming = min(_wall(at + n * A_MINUTE) for n in range(1, 62))
     today = _wall(at).date()
     for day in (today - timedelta(days=1), today):
         span = hours[DAYS[day.weekday()]] if DAYS[day.weekday()] in hours else hours.get(EVERY)
         if span:
             begins, ends = _on(day, span[0]), _on(day, span[1])
             ends += timedelta(days=ends <= begins)
-            if begins <= shown and coming < ends:
+            if begins <= shown and (_wall(at) < ends or coming <= ends):
                 return True
     return False
 
