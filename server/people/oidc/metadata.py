@@ -36,8 +36,8 @@ class Metadata:
 class Known:
     """What one process knows of one provider."""
 
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
+    def __init__(self, issuer: str, *, pushed: bool, proxy: str | None) -> None:
+        self._issuer, self._pushed, self._proxy = issuer, pushed, proxy
         self._lock = threading.Lock()
         self._metadata: tuple[float, Metadata] | None = None
         self._keys: tuple[float, list[Jwk]] | None = None
@@ -69,13 +69,12 @@ class Known:
 
     def _fresh_metadata(self) -> Metadata:
         if self._metadata is None or time.monotonic() - self._metadata[0] > METADATA_S:
-            issuer = self._provider.issuer
-            said = _said(wire.get(issuer.rstrip("/") + WELL_KNOWN, proxy=self._provider.proxy))
-            self._metadata = time.monotonic(), read_metadata(said, issuer=issuer, pushed=self._provider.pushed)
+            said = _said(wire.get(self._issuer.rstrip("/") + WELL_KNOWN, proxy=self._proxy))
+            self._metadata = time.monotonic(), read_metadata(said, issuer=self._issuer, pushed=self._pushed)
         return self._metadata[1]
 
     def _fetch_keys(self) -> None:
-        said = _said(wire.get(self._fresh_metadata().jwks_uri, proxy=self._provider.proxy))
+        said = _said(wire.get(self._fresh_metadata().jwks_uri, proxy=self._proxy))
         self._keys = time.monotonic(), read_keys(said)
 
 
@@ -122,6 +121,15 @@ def _said(answer: wire.Answer) -> dict[str, Any]:
     return answer.said
 
 
-@lru_cache(maxsize=32)
 def known(provider: Provider) -> Known:
-    return Known(provider)
+    return _known(provider.issuer, provider.pushed, provider.proxy)
+
+
+@lru_cache(maxsize=32)
+def _known(issuer: str, pushed: bool, proxy: str | None) -> Known:
+    return Known(issuer, pushed=pushed, proxy=proxy)
+
+
+def forget() -> None:
+    """Ask anew; for tests."""
+    _known.cache_clear()

@@ -59,7 +59,7 @@ def least_level(provider: Provider) -> int:
     if provider.kind == "citizen":
         return int(env.patient_level)
     others = () if provider.kind == "employer" else (env.officer_level, env.administrator_level)
-    return max(env.staff_level, *others)
+    return max([env.staff_level, *others])
 
 
 def _minimum(user: User, working: Sequence[Engagement]) -> int:
