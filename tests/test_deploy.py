@@ -33,6 +33,8 @@ SERVER = {
     "common_idempotencyrecord": {*CHANGES, "DELETE"},
     "people_spentrefresh": {"SELECT", "INSERT", "DELETE"},
     "people_challenge": {*CHANGES, "DELETE"},
+    "people_handover": {*CHANGES, "DELETE"},
+    "people_oidcattempt": {*CHANGES, "DELETE"},
     "notify_callbackseen": {"SELECT", "INSERT", "DELETE"},
     "audit_auditevent": READS,
     "audit_pending": READS,

@@ -83,6 +83,8 @@ BEGIN
       ('common_idempotencyrecord', 'SELECT, INSERT, UPDATE, DELETE', ''),
       ('people_spentrefresh',      'SELECT, INSERT, DELETE',         ''),
       ('people_challenge',         'SELECT, INSERT, UPDATE, DELETE', ''),
+      ('people_handover',          'SELECT, INSERT, UPDATE, DELETE', ''),
+      ('people_oidcattempt',       'SELECT, INSERT, UPDATE, DELETE', ''),
       ('notify_callbackseen',      'SELECT, INSERT, DELETE',         ''),
       ('audit_auditevent', 'SELECT, INSERT (' || event || ')', 'SELECT, INSERT (' || event || ')'),  -- audit.adopted
       ('audit_pending',            'SELECT',                         'SELECT, DELETE'),  -- the trigger inserts

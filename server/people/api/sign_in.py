@@ -4,7 +4,7 @@ The app (or the browser client) keeps a PKCE verifier of its own. Whoever has th
 gets nothing, so the link that the code travels in need not be secret.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from server.people.actors import acting
 from server.people.api import sign_in_pages
 from server.people.api.cookies import set_cookies
 from server.people.api.shapes import EngagementOut, engagement_shape
-from server.people.decide import device_of
+from server.people.decide import Need, device_of
 from server.people.oidc import flow
 from server.people.oidc.checks import CHALLENGE, VERIFIER
 from server.people.oidc.providers import ProviderFault, providers
@@ -267,6 +267,8 @@ class Exchange(APIView):
 class StepUpAtProvider(APIView):
     """For a session that there is: the same person proves who they are once more."""
 
+    needs: ClassVar[Need] = "nothing"
+
     throttle_scope = "step-up"
 
     @extend_schema(
@@ -281,6 +283,8 @@ class StepUpAtProvider(APIView):
 
 
 class ProvedAtProvider(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     throttle_scope = "step-up"
 
     @extend_schema(summary="Finish proving who one is", request=ProvedIn, responses=ProvedOut)
