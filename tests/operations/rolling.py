@@ -151,3 +151,5 @@ def check(site: Site, ledger: Ledger, report: Report) -> None:
     assert set(report.closes) == {1012}, report.closes
     assert min(report.connections) >= 2, "somebody never had to come back: both processes were restarted"
     assert set(report.statuses) <= {200, 201, 503}, report.statuses
+    told_to_come_again = report.statuses.get(503, 0)
+    assert told_to_come_again <= 6 * len(report.said), "hardly anybody is turned away while one of them serves"

@@ -1,0 +1,114 @@
+"""The units of deploy/ say what systemd takes, are shut off from what they do not need, and their lines run."""
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from server.settings.env import Environment
+from tests.operations.site import Site
+from tests.operations.units import DEPLOY, Machine, Unit, lines
+from tests.support.served import once
+
+pytestmark = once
+
+SERVICES = sorted(path.name for path in DEPLOY.glob("*.service"))
+UNITS = sorted(path.name for kind in ("service", "target", "timer") for path in DEPLOY.glob(f"*.{kind}"))
+OURS = {"samsnakk", "samsnakk-sequencer", "samsnakk-watchdog", "samsnakk-backup"}
+WORST = 1.5
+"""Of systemd's own ten points of exposure."""
+ANALYZE = shutil.which("systemd-analyze")
+
+
+def test_every_unit_is_told_of() -> None:
+    readme = (DEPLOY / "README.md").read_text()
+    assert [name for name in UNITS if f"({name})" not in readme] == []
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd is not here; the lines themselves are run below")
+def test_systemd_understands_them(tmp_path: Path) -> None:
+    for name in UNITS:
+        shutil.copy(DEPLOY / name, tmp_path / name.replace("@.", "@8001."))
+    done = subprocess.run(
+        [str(ANALYZE), "verify", "--man=no", *sorted(map(str, tmp_path.iterdir()))], capture_output=True, text=True
+    )
+    said = [line for line in done.stderr.splitlines() if "not executable" not in line and "samsnakk" in line]
+    assert said == []
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd is not here; the lines themselves are run below")
+@pytest.mark.parametrize("name", SERVICES)
+def test_they_are_shut_off(name: str) -> None:
+    told = subprocess.run(
+        [str(ANALYZE), "security", "--offline=true", "--no-pager", str(DEPLOY / name)], capture_output=True, text=True
+    )
+    if "Unknown" in told.stderr or "unrecognized" in told.stderr:
+        pytest.skip("this systemd cannot look at files")
+    [level] = re.findall(r"exposure level for .*: ([\d.]+)", told.stdout)
+    assert float(level) <= WORST, told.stdout
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_who_runs_what(name: str) -> None:
+    """Each under a user of its own, which is not root; what goes on comes back whatever has ended it."""
+    said = lines(name)
+    service = said["Service"]
+    assert service["User"] == service["Group"]
+    assert set(service["User"]) < OURS
+    assert all(line.split()[0].startswith("/") for line in service["ExecStart"])
+    if service["Type"] == ["oneshot"]:
+        timer = lines(name.replace(".service", ".timer"))
+        assert timer["Timer"]["Persistent"] == ["yes"]
+        return
+    assert service["Restart"] == ["always"]
+    assert said["Unit"]["StartLimitIntervalSec"] == ["0"], "an outage that lasts must not end it for good"
+    assert int(service["TimeoutStopSec"][0]) >= 30
+
+
+def test_what_the_examples_set_is_known() -> None:
+    known = {name.upper() for name in Environment.model_fields}
+    for path in DEPLOY.glob("*.env.example"):
+        said = {line.partition("=")[0] for line in path.read_text().splitlines() if line and line[0] != "#"}
+        assert said <= known, path
+
+
+def test_what_goes_on_goes_on(site: Site) -> None:
+    """Server, sequencer and watchdog, as their units start them, each under its own role: nothing is refused."""
+    seen = "SELECT (SELECT count(*) FROM audit_pending), (SELECT count(*) FROM audit_checkpoint WHERE note <> ''), "
+    seen += "(SELECT count(*) FROM operate_watchreport)"
+    with site.database.connect("samsnakk") as superuser:
+        deadline = time.monotonic() + 30
+        while True:
+            pending, sealed, reports = superuser.execute(seen).fetchone() or (1, 0, 0)
+            if (pending == 0 and sealed and reports) or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        assert (pending, sealed > 0, reports) == (0, True, 1)
+    for unit in (*site.servers, site.sequencer, site.watchdog):
+        assert unit.process is not None
+        assert unit.process.poll() is None, unit.log.read_text()[-2000:]
+        said = unit.log.read_text()
+        for word in ("loop_failed", "InsufficientPrivilege", "Traceback", "watchdog_blind"):
+            assert word not in said, (unit.name, said[-3000:])
+
+
+def test_the_nightly_verification(site: Site) -> None:
+    unit = Unit(site.machine, "samsnakk-verify.service")
+    unit.run()
+    assert "every seal holds" in unit.log.read_text()
+
+
+def test_a_server_that_must_not_start_says_why_and_ends(tmp_path: Path, site: Site) -> None:
+    machine = Machine(tmp_path)
+    env = (site.machine.folder / "etc" / "samsnakk.env").read_text()
+    machine.write("samsnakk.env", env.replace("ALLOWED_HOSTS=localhost", "ALLOWED_HOSTS=*"))
+    for name in ("master.keys", "vapid.pem"):
+        machine.write(name, (site.machine.folder / "etc" / name).read_text())
+    unit = Unit(machine, "samsnakk@.service", "1")
+    unit.start()
+    assert unit.process is not None
+    assert unit.process.wait(60) == 1
+    assert "ALLOWED_HOSTS must name" in unit.log.read_text()
