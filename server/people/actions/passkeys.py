@@ -213,13 +213,14 @@ def _known(acting: Acting, credential: Document) -> Passkey | None:
 
 
 def _challenge(credential: Document) -> bytes | None:
-    """What the authenticator says that it was asked; whether it was, `take` says."""
+    """What the authenticator says that it was asked; whether it was, `take` says. None also for what was asked inside
+    a page of another site (`crossOrigin`): we are never in one."""
     response = credential.get("response")
     said = response.get("clientDataJSON") if isinstance(response, dict) else None
     if not isinstance(said, str):
         return None
     read = _checked(lambda: parse_client_data_json(base64url_to_bytes(said)))
-    return read.challenge if read is not None else None
+    return read.challenge if read is not None and not read.cross_origin else None
 
 
 def _checked(check: Callable[[], T]) -> T | None:

@@ -1,6 +1,6 @@
 """`me/passkeys`, `me/totp`, `me/recovery-codes`: what I can prove who I am with."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from server.people import codes
 from server.people.actions import one_time, passkeys, recovery
 from server.people.actors import acting
-from server.people.decide import device_of
+from server.people.decide import Need, device_of
 from server.people.models import DeviceKind, Passkey
 
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -89,6 +89,8 @@ def one_time_code(request: Request) -> str:
 class Passkeys(APIView):
     """My passkeys."""
 
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(operation_id="own_passkeys_list", summary="My passkeys", responses=PasskeysOut)
     def get(self, request: Request) -> Response:
         return Response(PasskeysOut({"results": passkeys.own(acting(request).user.id)}).data)
@@ -108,6 +110,8 @@ class Passkeys(APIView):
 
 
 class PasskeyOptions(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="What a new authenticator is asked",
         description="Needs a fresh proof (403 `step_up_needed`). 409 `too_many_passkeys` at ten.",
@@ -119,6 +123,8 @@ class PasskeyOptions(APIView):
 
 
 class OnePasskey(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Take a passkey away", description=FRESH, request=None, responses={204: None})
     def delete(self, request: Request, passkey_id: UUID) -> Response:
         passkeys.remove(acting=acting(request), passkey_id=passkey_id)
@@ -127,6 +133,8 @@ class OnePasskey(APIView):
 
 class Totp(APIView):
     """One-time codes from an app."""
+
+    needs: ClassVar[Need] = "nothing"
 
     @extend_schema(operation_id="own_totp", summary="Have I one-time codes?", responses=TotpOut)
     def get(self, request: Request) -> Response:
@@ -157,6 +165,7 @@ class Totp(APIView):
 
 
 class TotpConfirm(APIView):
+    needs: ClassVar[Need] = "nothing"
     throttle_scope = "totp"
 
     @extend_schema(
@@ -173,6 +182,8 @@ class TotpConfirm(APIView):
 
 class RecoveryCodes(APIView):
     """For when I have lost the rest."""
+
+    needs: ClassVar[Need] = "nothing"
 
     @extend_schema(
         operation_id="own_recovery_codes", summary="How many recovery codes I have", responses=RecoveryCodesOut

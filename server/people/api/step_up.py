@@ -1,7 +1,7 @@
 """`me/step-up`: prove anew who holds this session, before what a found telephone must not do."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -19,6 +19,7 @@ from server.people.api.credentials import (
     credential_of,
     one_time_code,
 )
+from server.people.decide import Need
 from server.people.step_up import fresh_until
 
 WRONG = "403 `proof_wrong`, whatever was wrong with it."
@@ -50,6 +51,8 @@ def proved_shape(at: datetime) -> dict[str, Any]:
 class StepUp(APIView):
     """Whether I have just proved who I am, and how I can."""
 
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Is my proof fresh?", responses=StepUpOut)
     def get(self, request: Request) -> Response:
         me = acting(request)
@@ -60,6 +63,7 @@ class StepUp(APIView):
 
 
 class StepUpOptions(APIView):
+    needs: ClassVar[Need] = "nothing"
     throttle_scope = "step-up"
 
     @extend_schema(
@@ -73,6 +77,7 @@ class StepUpOptions(APIView):
 
 
 class StepUpPasskey(APIView):
+    needs: ClassVar[Need] = "nothing"
     throttle_scope = "step-up"
 
     @extend_schema(
@@ -86,6 +91,7 @@ class StepUpPasskey(APIView):
 
 
 class StepUpTotp(APIView):
+    needs: ClassVar[Need] = "nothing"
     throttle_scope = "totp"
 
     @extend_schema(
@@ -100,6 +106,7 @@ class StepUpTotp(APIView):
 
 
 class StepUpRecovery(APIView):
+    needs: ClassVar[Need] = "nothing"
     throttle_scope = "recovery"
 
     @extend_schema(
