@@ -1,5 +1,6 @@
 """The verbs of this app. Keyword-only; one transaction and one audit entry each; hints after the commit."""
 
+from server.people.actions.identities import record_identity
 from server.people.actions.organisations import end_agreement, register_agreement, register_controller, register_unit
 from server.people.actions.patients import (
     Registered,
@@ -41,6 +42,7 @@ __all__ = [
     "end_spent_sessions",
     "engage",
     "open_account",
+    "record_identity",
     "record_look",
     "record_relation",
     "register_agreement",

@@ -30,6 +30,7 @@ from server.people.actors import acting
 from server.people.api import sign_in_pages
 from server.people.api.cookies import set_cookies
 from server.people.api.shapes import EngagementOut, engagement_shape
+from server.people.api.step_up import StepUpProvedOut, proved_shape
 from server.people.decide import Need, device_of
 from server.people.oidc import flow
 from server.people.oidc.checks import CHALLENGE, VERIFIER
@@ -87,10 +88,6 @@ class ExchangeOut(serializers.Serializer[Any]):
 class ProvedIn(serializers.Serializer[Any]):
     code = serializers.CharField(max_length=200)
     verifier = serializers.RegexField(VERIFIER)
-
-
-class ProvedOut(serializers.Serializer[Any]):
-    strong_at = serializers.DateTimeField(help_text="Since when the proof counts.")
 
 
 class Providers(APIView):
@@ -287,10 +284,10 @@ class ProvedAtProvider(APIView):
 
     throttle_scope = "step-up"
 
-    @extend_schema(summary="Finish proving who one is", request=ProvedIn, responses=ProvedOut)
+    @extend_schema(summary="Finish proving who one is", request=ProvedIn, responses=StepUpProvedOut)
     def post(self, request: Request) -> Response:
         asked = ProvedIn(data=request.data)
         asked.is_valid(raise_exception=True)
         said = asked.validated_data
         since = flow.strengthen(acting=acting(request), code=said["code"], verifier=said["verifier"])
-        return Response(ProvedOut({"strong_at": since}).data)
+        return Response(proved_shape(since))
