@@ -21,6 +21,7 @@ from server.consent.ports import ROOM_EFFECTS
 from server.consent.records import excluded_people, parts_of
 from server.consent.versions import Change, end_of, newest, offer, write
 from server.people.actors import Acting
+from server.people.limits import require_for_consent
 from server.people.models import Patient
 
 
@@ -107,7 +108,8 @@ def give(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded: 
     """Yes, or yes again after it has run out or was withdrawn.
 
     Raises Conflict (`text_changed` when the text has changed since; `nobody_asked` when there is nobody to say yes to;
-    `capacity_lacking`; `record_unreadable`), Invalid when a choice names nobody asked for.
+    `capacity_lacking`; `record_unreadable`), Invalid when a choice names nobody asked for, Forbidden (`step_up_needed`,
+    `in_person_only`).
     """
     consent, before = lock(consent)
     terms, active = before.terms, before.state == State.ACTIVE
@@ -118,6 +120,8 @@ def give(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded: 
     yes = _union(in_force, chosen(terms.asked, answer.choices))
     if not yes:
         raise Conflict(code="nobody_asked")
+    if recorded is None:
+        require_for_consent(acting, "consent.given")
     _able(before)
     change = Change(
         act=Act.CHANGED if active else Act.RENEWED if before.state == State.EXPIRED else Act.GIVEN,
@@ -135,7 +139,8 @@ def change(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded
     """Narrow or extend a consent in force. `choices` is everybody who may take part from now on; without it, those who
     are waiting are added, unless it is only the end, the content or excluded units that change.
 
-    Raises Conflict (`not_active`, `text_changed`, `nobody_left`, `capacity_lacking`, `record_unreadable`), Invalid.
+    Raises Conflict (`not_active`, `text_changed`, `nobody_left`, `capacity_lacking`, `record_unreadable`), Invalid;
+    when it widens, Forbidden (`step_up_needed`, `in_person_only`).
     """
     consent, before = lock(consent)
     terms = before.terms
@@ -149,6 +154,8 @@ def change(*, acting: Acting, consent: Consent, answer: Answer = PLAIN, recorded
         raise Conflict(code="nobody_left")
     new = _with(terms, answer, grants=left, asked=terms.asked if as_it_is else ())
     if widens(new, terms, now()):
+        if recorded is None:
+            require_for_consent(acting, "consent.changed")
         _able(before)
     result = Change(Act.CHANGED, State.ACTIVE, new, remark=answer.remark, shown=before)
     return answered(consent, result, acting, before, recorded)
@@ -194,7 +201,8 @@ def renew(*, acting: Acting, consent: Consent, shown: str, remark: str = "") -> 
     """Yes to a new end, before the old one has come; to nobody else: for who waits the question is put again, in words
     that name the new end. `shown` is the digest of `renewal`'s text.
 
-    Raises Conflict (`not_active`, `text_changed`, `capacity_lacking`, `record_unreadable`).
+    Raises Conflict (`not_active`, `text_changed`, `capacity_lacking`, `record_unreadable`), Forbidden
+    (`step_up_needed`, `in_person_only`).
     """
     consent, before = lock(consent)
     if before.state != State.ACTIVE or consent.form == Form.EXCLUSIONS:
@@ -203,6 +211,7 @@ def renew(*, acting: Acting, consent: Consent, shown: str, remark: str = "") -> 
     text = offer(consent, terms)
     if shown and shown != text.sha256:
         raise Conflict(code="text_changed")
+    require_for_consent(acting, "consent.renewed")
     _able(before)
     answered(consent, Change(Act.RENEWED, State.ACTIVE, terms, remark, text=text), acting, before, None)
     if before.terms.asked:

@@ -17,6 +17,7 @@ from server.consent.models import Act, Consent, Form, State
 from server.consent.ports import ROOM_EFFECTS
 from server.consent.versions import Change, newest, write
 from server.people.actors import Acting
+from server.people.limits import require_for_consent
 from server.people.models import Engagement, Patient
 
 PURPOSE = "exclusions"
@@ -43,12 +44,14 @@ def exclude(*, acting: Acting, person_id: UUID) -> Document:
 def lift(*, acting: Acting, person_id: UUID) -> Document:
     """Lift an exclusion. It opens nothing by itself: somebody has to propose them again.
 
-    Raises Forbidden (`patient_only`), NotFound when they are not excluded, Conflict (`record_unreadable`).
+    Raises Forbidden (`patient_only`, `step_up_needed`, `in_person_only`), NotFound when they are not excluded, Conflict
+    (`record_unreadable`).
     """
     patient = own(acting)
     consent, before = _locked(patient)
     if before is None or person_id not in before.terms.excluded_people:
         raise NotFound(refusal=Refusal("exclusion.lifted", "missing", subject_id=patient.id, object_id=person_id))
+    require_for_consent(acting, "exclusion.lifted")
     return _write(acting, consent, before, set(before.terms.excluded_people) - {person_id}, person_id)
 
 

@@ -30,6 +30,7 @@ ERROR_CODES = (
     "cursor_ahead",
     "ended",
     "forbidden",
+    "in_person_only",
     "internal",
     "invalid",
     "nobody_here",

@@ -19,6 +19,7 @@ from server.gateway.frames import PostFrame
 from server.gateway.pace import Pace
 from server.gateway.socket import Socket
 from server.people.actors import Acting
+from server.people.limits import may
 from server.rooms import posting, writing
 from server.rooms.models import Participation
 from server.rooms.posting import Message, NotCommitted, Post
@@ -137,7 +138,7 @@ class Poster:
     def _ready(self, one: Waiting) -> Post | None:
         """The post under the permit at hand, or None when it must be decided afresh."""
         follow, acting = one.socket.follows.get(one.room_id), one.socket.acting
-        if follow is None or acting is None:
+        if follow is None or acting is None or not may(acting, "write"):
             return None
         permit = follow.permit
         if permit.is_patient and permit.participation != Participation.ACTIVE:

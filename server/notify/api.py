@@ -1,7 +1,7 @@
 """REST for devices, and for what devices and the gateway say: parse, call, answer."""
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 from uuid import UUID
 
 from django.db import connection
@@ -28,6 +28,7 @@ from server.notify.signing import SIGNATURE, TIMESTAMP
 from server.people.access import require_staff
 from server.people.actors import Acting, acting
 from server.people.api.shapes import TelephoneField
+from server.people.decide import Need
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -116,6 +117,8 @@ class StateOut(serializers.Serializer[Any]):
 
 
 class PushKey(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="The key that browsers subscribe with", responses=KeyOut)
     def get(self, request: Request) -> Response:
         acting(request)
@@ -127,6 +130,8 @@ class PushKey(APIView):
 
 class Devices(APIView):
     """Devices that get pushes for me."""
+
+    needs: ClassVar[Need] = "nothing"
 
     pagination_class = KeyCursorPagination
     place: Place
@@ -186,6 +191,8 @@ def _newest() -> dict[str, Any]:
 
 
 class Device(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="Call it by another name",
         description="Nobody else sees what I call it.",
@@ -206,6 +213,8 @@ class Device(APIView):
 
 
 class DeviceTest(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="Send a test",
         description="A push; to a telephone a call, confirmed by the key 1; to a mailbox a mail. One's own alone.",

@@ -202,6 +202,7 @@ TYPES: dict[str, Any] = {
     "rotation.ended": _("Ending a rotation of shifts."),
     "session.ended": _("Ending a session."),
     "session.proved": _("Proving anew who one is."),
+    "session.limited": _("Using a phone that staff let in for more than it may do."),
     "session.refreshed": _("Going on being signed in."),
     "session.started": _("Signing in."),
     "shift.asked": _("Trying before a shift whether somebody can be reached."),

@@ -8,6 +8,7 @@ from server.audit.actions import record
 from server.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from server.common.hints import hint
 from server.people.actors import Acting
+from server.people.limits import require
 from server.rooms import posting, timeline
 from server.rooms.access import open_room
 from server.rooms.models import EventType, RoomEvent
@@ -22,6 +23,8 @@ def post(*, acting: Acting, room_id: UUID, message: Message) -> tuple[Posted, Pe
     Raises NotFound (not sent, nobody has received it), Forbidden, Invalid, Conflict (`nobody_here`, `txn_id_reused`,
     `ended`).
     """
+
+    require(acting, "write")
 
     def attempt() -> tuple[Posted, Permit]:
         permit = permit_to_post(acting, room_id, message)

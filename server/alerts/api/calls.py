@@ -1,6 +1,6 @@
 """`alerts`: calling for help, and answering (M3). Every answer carries the numbers that always answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
@@ -23,6 +23,7 @@ from server.common.clock import now
 from server.common.idempotency import idempotent
 from server.people.actors import Acting, acting
 from server.people.authentication import SessionTokenAuthentication
+from server.people.decide import Need
 from server.vault.errors import VaultError
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,8 @@ class AsItIs(BaseContentNegotiation):
 
 class AlertView(APIView):
     """No throttle: a call for help is never held back. Numbers stand in refusals too."""
+
+    needs: ClassVar[Need] = "nothing"
 
     for_help = True
     throttle_classes: tuple[type[BaseThrottle], ...] = ()

@@ -1,6 +1,6 @@
 """REST for alert keys: parse, call, answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -14,6 +14,7 @@ from server.alerts.api import shapes, told
 from server.alerts.api.programmes import heard
 from server.common.idempotency import idempotent
 from server.people.actors import acting
+from server.people.decide import Need
 
 
 class AlertKeysView(serializers.Serializer[Any]):
@@ -23,6 +24,8 @@ class AlertKeysView(serializers.Serializer[Any]):
 
 class AlertKeys(APIView):
     """Keys on the patient's own phones: they call for help when every session is over, and open nothing else."""
+
+    needs: ClassVar[Need] = "nothing"
 
     told_once = ("key",)
 
@@ -49,6 +52,8 @@ class AlertKeys(APIView):
 
 
 class AlertKey(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Take a phone away", description="The team is told.", responses={200: shapes.AlertKeyView})
     def delete(self, request: Request, key_id: UUID) -> Response:
         row = keys.revoke_own(acting=acting(request), key_id=key_id, because=keys.REMOVED)
@@ -56,6 +61,8 @@ class AlertKey(APIView):
 
 
 class AlertKeyLost(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="I have lost this phone", description="The team is told.", request=None, responses=shapes.AlertKeyView
     )

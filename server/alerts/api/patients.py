@@ -1,6 +1,6 @@
 """REST for patients in programmes, their admissions and plans: parse, call, answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -19,6 +19,7 @@ from server.common.idempotency import idempotent
 from server.common.pagination import KeyCursorPagination
 from server.people.actors import acting
 from server.people.api.paging import page_of
+from server.people.decide import Need
 
 PLAN = {
     "danger": "Alene om natta uten søvn.",
@@ -173,6 +174,8 @@ class PlanHistory(APIView):
 
 
 class OwnPlan(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="My own plan for bad days", responses=shapes.OwnPlanView)
     def get(self, request: Request) -> Response:
         row, text = plans.view_own(acting=acting(request))

@@ -17,12 +17,15 @@ from server.consent.models import Consent
 from server.consent.recorded import Evidence
 from server.consent.telling import view
 from server.people.actors import Acting, acting
+from server.people.decide import Need
 
 Body = type[serializers.Serializer[Any]]
 
 
 class Act(APIView):
     """One verb: what may be said (`body`), who may say it (`door`), and the action."""
+
+    needs: ClassVar[Need] = "nothing"
 
     body: ClassVar[Body]
 

@@ -1,6 +1,6 @@
 """REST for consents: forms, asking, reading."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -23,10 +23,13 @@ from server.consent.ports import ROOM_EFFECTS
 from server.consent.versions import newest
 from server.people.access import open_patient
 from server.people.actors import Acting, acting
+from server.people.decide import Need
 from server.vault import actions as vault
 
 
 class Forms(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="The forms in every language, and the duties that never rest on them", responses=s.FormsView)
     def get(self, request: Request) -> Response:
         told = {"results": forms.all_forms(), "next": None, "duties": telling.legal_duties()}
@@ -34,6 +37,8 @@ class Forms(APIView):
 
 
 class Consents(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         operation_id="consents_list",
         summary="Who may take part, for what, until when, since when, on which text: the patient's own",
@@ -71,6 +76,8 @@ class Consents(APIView):
 
 
 class OneConsent(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="What is asked or agreed, in plain words", responses=s.ConsentView)
     def get(self, request: Request, consent_id: UUID) -> Response:
         me = acting(request)
@@ -81,6 +88,8 @@ class OneConsent(APIView):
 
 
 class History(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="Every version: the exact text that was shown, and its seal",
         parameters=[s.HistoryQuery],
@@ -106,6 +115,8 @@ class History(APIView):
 
 
 class Renewal(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="The text to renew under: the same people, a new end", responses=s.TextView)
     def get(self, request: Request, consent_id: UUID) -> Response:
         me = acting(request)
@@ -117,6 +128,8 @@ class Renewal(APIView):
 
 
 class Text(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="The text to read out or print, for whoever writes the answer down", responses=s.TextView)
     def get(self, request: Request, consent_id: UUID) -> Response:
         me = acting(request)
@@ -128,6 +141,8 @@ class Text(APIView):
 
 
 class Receipt(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="A receipt to keep or print", responses={(200, "text/html"): str})
     def get(self, request: Request, consent_id: UUID) -> HttpResponse:
         me = acting(request)

@@ -1,6 +1,6 @@
 """REST for what stands beside consents: the people whom a patient excludes, and statutory grounds."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -18,10 +18,13 @@ from server.consent.api import shapes as s
 from server.consent.models import Consent, Form
 from server.consent.ports import ROOM_EFFECTS
 from server.people.actors import Acting, acting
+from server.people.decide import Need
 from server.people.names import display_names
 
 
 class Exclusions(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Whom the patient has excluded", responses=s.ExclusionsView)
     def get(self, request: Request) -> Response:
         me = acting(request)
@@ -48,6 +51,8 @@ class Exclusions(APIView):
 
 
 class OneExclusion(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Lift an exclusion; it opens nothing by itself", responses=s.ExclusionsView)
     def delete(self, request: Request, user_id: UUID) -> Response:
         me = acting(request)

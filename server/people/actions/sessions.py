@@ -16,7 +16,7 @@ from server.common.errors import Forbidden, NotFound, Refusal, Unauthenticated
 from server.common.hints import hint
 from server.people.access import current_appointment, current_engagement
 from server.people.actors import Acting, actor_of, kind_of_user
-from server.people.decide import Kind, Lifetime, ends_from, kind_of
+from server.people.decide import IN_PERSON, Kind, Lifetime, ends_from, kind_of
 from server.people.models import DeviceKind, Engagement, Patient, Session, User
 from server.people.periods import NOW
 from server.people.ports import SESSION_DEVICES
@@ -109,7 +109,8 @@ def sign_in_lasting(
     set_ends(session, at)
     _prove(session)
     _begin(session)
-    SESSION_DEVICES().tell(user.id, about=session.sid)
+    if method != IN_PERSON:  # whom staff let in is told in words (`in_person.py`)
+        SESSION_DEVICES().tell(user.id, about=session.sid)
     return SignedIn(session, token, refresh)
 
 

@@ -1,5 +1,7 @@
 """`organisations` and `directory`: who in each organisation, in which role (S9)."""
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,11 +12,14 @@ from server.people.access import directory
 from server.people.actors import acting
 from server.people.api import shapes
 from server.people.api.paging import page_of
+from server.people.decide import Need
 from server.people.models import Unit
 
 
 class Organisations(APIView):
     """Units with their controller, contact points, agreed response time and office hours."""
+
+    needs: ClassVar[Need] = "nothing"
 
     pagination_class = KeyCursorPagination
 

@@ -16,6 +16,7 @@ from server.people.actions.refresh import refresh
 from server.people.actors import acting
 from server.people.api.cookies import REFRESH_COOKIE, set_cookies
 from server.people.authentication import enforce_csrf
+from server.people.decide import Need
 from server.people.models import DeviceKind
 
 
@@ -95,6 +96,8 @@ class RefreshTokens(APIView):
 class OwnSessions(APIView):
     """Where I am signed in."""
 
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Where I am signed in", responses=OwnSessionsOut)
     def get(self, request: Request) -> Response:
         return Response(OwnSessionsOut({"results": own_sessions.mine(acting(request))}).data)
@@ -112,6 +115,8 @@ class OwnSessions(APIView):
 
 class OwnSession(APIView):
     """One place where I am signed in."""
+
+    needs: ClassVar[Need] = "nothing"
 
     @extend_schema(
         summary="Sign out there",

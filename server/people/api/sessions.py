@@ -1,7 +1,8 @@
 """`demo/sign-in`, `me`: who I am, for whom I act, what I may do."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -13,9 +14,10 @@ from server.people import actions
 from server.people.actors import Acting, acting, acting_in
 from server.people.api import shapes
 from server.people.api.cookies import delete_cookies, set_cookies
-from server.people.decide import capabilities
+from server.people.decide import Need, capabilities, within_limits
 from server.people.demo import persona
-from server.people.models import Engagement
+from server.people.limits import is_limited
+from server.people.models import Engagement, Session
 from server.people.names import display_names
 
 
@@ -37,18 +39,25 @@ def me_shape(who: Acting) -> dict[str, Any]:
                     for one in engagements.select_related("unit__controller").order_by("valid_from", "id")
                 ],
                 "appointment": who.officer,
-                "capabilities": capabilities(
-                    who.kind, health_personnel=who.engagement is not None and who.engagement.health_personnel
-                ),
+                "capabilities": _offered(who, who.session),
                 "session": {
                     "id": who.session.sid,
                     "sign_in": who.session.sign_in,
                     "level": who.session.level,
                     "valid_until": who.session.valid_until,
+                    "idle_until": who.session.idle_until,
+                    "ends_at": who.session.ends_at or who.session.valid_until,
+                    "proved_at": who.session.strong_at,
                 },
             }
         ).data
     )
+
+
+def _offered(who: Acting, session: Session) -> list[str]:
+    health = who.engagement is not None and who.engagement.health_personnel
+    offered = capabilities(who.kind, health_personnel=health)
+    return within_limits(offered, settings.ENV.in_person_may) if is_limited(session) else offered
 
 
 class DemoSignIn(APIView):
@@ -82,6 +91,8 @@ class DemoSignIn(APIView):
 class SignOut(APIView):
     """End the session that this request travels in."""
 
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(summary="Sign out", request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         who = acting(request)
@@ -94,6 +105,8 @@ class SignOut(APIView):
 
 class Me(APIView):
     """Who I am, for whom I act, what I may do."""
+
+    needs: ClassVar[Need] = "nothing"
 
     @extend_schema(summary="Who I am", responses=shapes.MeOut)
     def get(self, request: Request) -> Response:

@@ -144,7 +144,12 @@ class SessionOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     sign_in = serializers.CharField()
     level = serializers.IntegerField()
-    valid_until = serializers.DateTimeField()
+    valid_until = serializers.DateTimeField(help_text="The token opens doors until then.")
+    idle_until = serializers.DateTimeField(
+        allow_null=True, help_text="Over by then unless refreshed; null: it cannot be."
+    )
+    ends_at = serializers.DateTimeField(help_text="Over by then in any case.")
+    proved_at = serializers.DateTimeField(allow_null=True, help_text="When its owner last proved who they are.")
 
 
 class MeOut(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
 """REST for rooms: parse, call, answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from server.common.errors import Conflict, Invalid, NotFound, Refusal
 from server.common.idempotency import idempotent
 from server.people.access import open_patient
 from server.people.actors import acting
+from server.people.decide import Need
 from server.people.names import display_names
 from server.rooms import actions, looks, marks, overview, writing
 from server.rooms import serializers as s
@@ -120,6 +121,8 @@ class Members(APIView):
 
 
 class OneMember(APIView):
+    needs: ClassVar[Need] = "nothing"
+
     @extend_schema(
         summary="The patient takes part, follows, or stays away", request=s.Participate, responses=s.MemberView
     )

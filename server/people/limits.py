@@ -1,0 +1,76 @@
+"""What a session may do whose owner was seen by staff, and by no electronic identification (L5): the installation says
+(`IN_PERSON_MAY`). Once its owner has proved who they are, it is a session like others.
+
+Each view says what it needs (`needs`); unsaid, looking is `read` and all else `write`. Calling for help, taking back,
+leaving, keeping people out, and one's own ways in need nothing: they are open to every session.
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from server.common.errors import Forbidden, Refusal
+from server.people.actors import Acting
+from server.people.decide import IN_PERSON, Need, may_in_person, proved
+from server.people.models import Session
+from server.people.step_up import fresh_for_consent
+
+if TYPE_CHECKING:  # the framework loads this module while it loads its own views
+    from rest_framework.views import APIView
+
+
+class WithinLimits(BasePermission):
+    """The door of REST. The socket's are `may` (rooms) and `require` (`rooms/writing.py`). Raises Forbidden
+    `in_person_only`, recorded."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        session = request.auth
+        if isinstance(session, Session):
+            _require(session, getattr(view, "needs", "read" if request.method in SAFE_METHODS else "write"))
+        return True
+
+
+def may(acting: Acting, need: Need) -> bool:
+    """Whether the session that this is done in may do so."""
+    return acting.session is None or _may(acting.session, need)
+
+
+def require(acting: Acting, need: Need) -> None:
+    """Raises Forbidden `in_person_only`, recorded."""
+    if acting.session is not None:
+        _require(acting.session, need)
+
+
+def require_for_consent(acting: Acting, act: str) -> None:
+    """The guard before a patient lets anybody read more: who holds the phone has just proved who they are. Where staff
+    let the phone in and the installation lets such sessions consent, that was the proof, and is one for as long.
+
+    Raises Forbidden: `in_person_only`, `step_up_needed`; recorded as `act`.
+    """
+    session = acting.session
+    if session is None or fresh_for_consent(acting):
+        return
+    if is_limited(session):
+        _require(session, "consent")
+        within = timedelta(minutes=settings.ENV.consent_proof_minutes)
+        if proved(strong_at=session.created, at=acting.at, within=within):
+            return
+    subject = acting.patient.id if acting.patient is not None else None
+    raise Forbidden(code="step_up_needed", refusal=Refusal(act, "step_up_needed", subject_id=subject))
+
+
+def is_limited(session: Session) -> bool:
+    return session.sign_in == IN_PERSON and session.strong_at is None
+
+
+def _may(session: Session, need: Need) -> bool:
+    return not is_limited(session) or may_in_person(need, settings.ENV.in_person_may)
+
+
+def _require(session: Session, need: Need) -> None:
+    if not _may(session, need):
+        refusal = Refusal("session.limited", need, object_id=session.sid)
+        raise Forbidden(code="in_person_only", refusal=refusal)
