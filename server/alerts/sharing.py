@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, UUIDField, Value
+from django.db.models.functions import Cast
 
 from server.alerts.models import Enrolment, Programme
 from server.common.clock import now
@@ -68,14 +69,17 @@ def kept_out(records: Iterable[Record], user_id: UUID) -> str:
 
 
 def _homes(patients: list[UUID]) -> dict[UUID, UUID | None]:
-    """The controller of each patient's programme, or of the installation's default one."""
-    rows = Enrolment.objects.filter(patient_id__in=patients, ended_at=None)
-    found = dict(rows.values_list("patient_id", "programme__unit__controller_id"))
-    default = None
-    if len(found) < len(set(patients)):
-        open_ones = Programme.objects.filter(is_default=True, closed_at=None)
-        default = open_ones.values_list("unit__controller_id", flat=True).first()
-    return {patient: found.get(patient, default) for patient in patients}
+    """The controller of each patient's programme, or of the installation's default one. One statement, whoever it is:
+    time does not tell who is in a programme."""
+    enrolled = Enrolment.objects.filter(patient_id__in=patients, ended_at=None)
+    default = Programme.objects.filter(is_default=True, closed_at=None)
+    nobody = Cast(Value(None), output_field=UUIDField())
+    found: dict[UUID | None, UUID] = dict(
+        enrolled.values_list("patient_id", "programme__unit__controller_id").union(
+            default.annotate(nobody=nobody).values_list("nobody", "unit__controller_id")
+        )
+    )
+    return {patient: found.get(patient, found.get(None)) for patient in patients}
 
 
 def _agreements(homes: set[UUID], theirs: UUID) -> dict[UUID, tuple[Agreement, ...]]:

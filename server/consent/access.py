@@ -10,6 +10,8 @@ from server.consent.versions import newest
 from server.people.access import open_patient
 from server.people.actors import Acting
 
+NO_ROOM = UUID(int=0)
+"""No room's id."""
 FIRST = ("give", "decline", "correct", "assess", "text")
 """What may be written down before anybody takes part."""
 
@@ -17,10 +19,12 @@ FIRST = ("give", "decline", "correct", "assess", "text")
 def open_consent(acting: Acting, consent_id: UUID) -> Consent:
     """The consent, for its patient or for staff whose room or unit it is about.
 
-    Raises NotFound, alike for what is foreign and what is missing. What a patient has excluded is nobody else's.
+    Raises NotFound, alike for what is foreign and what is missing, and after the same statements, so that time does not
+    tell them apart. What a patient has excluded is nobody else's.
     """
     consent = Consent.objects.select_related("patient").filter(id=consent_id).first()
     if consent is None:
+        _concerns(acting, Consent(id=consent_id, form=Form.ROOM, room_id=NO_ROOM))
         raise NotFound(refusal=Refusal("consent.viewed", "missing", object_id=consent_id))
     if not is_own(acting, consent) and not _concerns(acting, consent):
         raise NotFound(refusal=_refusal("consent.viewed", "foreign", consent))

@@ -42,9 +42,10 @@ def fits(acting: Acting, permit: Permit) -> bool:
 
 
 def refused(acting: Acting, room_id: UUID, *, act: str) -> Problem:
-    """The refusal that this person may know of."""
-    member = Member.objects.filter(room_id=room_id, user_id=acting.user.id).select_related("room").first()
-    room = member.room if member is not None else Room.objects.filter(id=room_id).first()
+    """The refusal that this person may know of. The same two statements whether the room is foreign or missing, so that
+    time does not tell them apart."""
+    member = Member.objects.filter(room_id=room_id, user_id=acting.user.id).first()
+    room = Room.objects.filter(id=room_id).first()
     subject = room.patient_id if room is not None else None
     if member is not None and asks(acting, member) and consent_state(room_id) != State.WITHDRAWN:
         return Forbidden(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from server.audit.actions import record
@@ -19,7 +20,7 @@ from server.people.access import agreement_between, current_engagements, open_pa
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
 from server.rooms import emergency, timeline
-from server.rooms.access import open_room
+from server.rooms.access import open_room, refused
 from server.rooms.models import EventType, Member, Participation, Room, Span
 from server.rooms.settle import lock, settle
 from server.rooms.timeline import NewEvent
@@ -126,12 +127,14 @@ def propose(*, acting: Acting, room_id: UUID, user_id: UUID) -> Member:
 
 
 def lock_room(acting: Acting, room_id: UUID, *, act: str) -> Room:
-    """The room, locked, for a member or for whoever asked for it.
+    """The room, locked, for a member or for whoever asked for it. To whoever is neither, a foreign room is as a missing
+    one, and holds nobody up: no lock is taken.
 
     Raises NotFound.
     """
-    if not Room.objects.filter(id=room_id).exists():
-        raise NotFound(refusal=Refusal(act, "missing", room_id=room_id))
+    here = Q(state=Member.State.JOINED) | Q(proposed_by=acting.user)
+    if not Member.objects.filter(here, room_id=room_id, user=acting.user).exists():
+        raise refused(acting, room_id, act=act)
     room = lock(room_id)
     problem = _not_open(acting, room_id, act)
     if problem is not None:

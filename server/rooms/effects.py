@@ -25,6 +25,8 @@ from server.rooms.permits import load
 from server.rooms.settle import decide_again, lock, settle
 from server.rooms.timeline import NewEvent
 
+NOBODY = UUID(int=0)
+"""No patient's id."""
 REASONS: dict[str, str] = {Act.WITHDRAWN: "consent_withdrawn", Act.EXPIRED: "consent_expired"}
 """What `member_left` says when the consent ended; else it was narrowed: `consent`."""
 
@@ -44,17 +46,18 @@ class ConsentInRooms:
         return list(here.values_list("user_id", flat=True))
 
     def may_ask(self, acting: Acting, room_id: UUID) -> Sequence[Grant]:
+        inside = acting.engagement is not None and self._inside(acting, room_id)
         member = Member.objects.filter(room_id=room_id, user_id=acting.user.id).first()
-        known = member is not None and (asks(acting, member) or self._inside(acting, room_id))
-        if not known or acting.engagement is None:
+        if member is None or acting.engagement is None or not (inside or asks(acting, member)):
             raise NotFound(refusal=Refusal("consent.requested", "no_access", room_id=room_id))
         return waiting(room_id, acting.user.id)
 
     def may_see(self, acting: Acting, consent: Consent) -> bool:
         if consent.room_id is None:
             return False
+        inside = self._inside(acting, consent.room_id)
         member = Member.objects.filter(room_id=consent.room_id, user_id=acting.user.id).first()
-        return member is not None and (asks(acting, member) or self._inside(acting, consent.room_id))
+        return inside or (member is not None and asks(acting, member))
 
     def may_record(self, acting: Acting, consent: Consent, *, first: bool) -> bool:
         if consent.room_id is None:
@@ -99,10 +102,12 @@ class ConsentInRooms:
 
     def facts(self, acting: Acting, room_id: UUID) -> RoomFacts:
         room = Room.objects.filter(id=room_id).first()
+        patient_id = room.patient_id if room is not None else NOBODY  # asked of nobody too, so that time does not tell
+        excluded = acting.user.id in excluded_people(patient_id)
+        open_patient(acting, patient_id)
         if room is None:
             raise NotFound(refusal=Refusal("ground.recorded", "missing", room_id=room_id))
-        open_patient(acting, room.patient_id)
-        if acting.user.id in excluded_people(room.patient_id):
+        if excluded:
             raise NotFound(refusal=Refusal("ground.recorded", "excluded", room_id=room_id, subject_id=room.patient_id))
         return RoomFacts(room.patient_id, room.purpose)
 

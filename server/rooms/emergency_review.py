@@ -20,6 +20,9 @@ from server.rooms.models import EmergencyAccess
 from server.vault import actions as vault
 from server.vault.errors import Unreadable
 
+NO_ROOM = UUID(int=0)
+"""No room's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
@@ -39,7 +42,8 @@ def look(*, acting: Acting, access_id: UUID) -> Reviewed:
     Raises NotFound, the same for foreign and missing.
     """
     access = EmergencyAccess.objects.select_related("room__patient", "engagement").filter(id=access_id).first()
-    day = _day(access) if access is not None else {}
+    nobodys = EmergencyAccess(id=access_id, room_id=NO_ROOM, user_id=acting.user.id, begun_at=acting.at)
+    day = _day(access or nobodys)  # asked of what is missing too, so that time does not tell
     reviews = mine(acting).filter(kind=Kind.EMERGENCY_REVIEW, object_id__in=[access_id, *day])
     owed = {id_ for id_ in reviews.values_list("object_id", flat=True) if id_ is not None}
     act = "emergency_access.viewed"

@@ -28,6 +28,8 @@ from server.rooms.models import EventType, Member, Room, RoomEvent, Span
 from server.rooms.timeline import StaleEpoch, decided_again
 from server.vault import actions as vault
 
+NOBODY = UUID(int=0)
+"""No room's and no patient's id; asked about beside what exists: a room without a consent costs a question more."""
 EXPORTED = "own_posts.exported"
 
 
@@ -124,20 +126,23 @@ def _former(acting: Acting, room_id: UUID) -> Right:
     ending = RoomEvent.objects.filter(room=OuterRef("room"), seq=OuterRef("left_at")).values("created_at")[:1]
     members = Member.objects.filter(room_id=room_id, user_id=acting.user.id, engagement__isnull=False)
     member = (
-        members.select_related("room", "engagement")
+        members.select_related("engagement")
         .annotate(read_at=DatabaseNow(), left_at=Subquery(newest))
         .annotate(out_since=Subquery(ending))
         .first()
     )
-    if member is None or member.engagement is None:
-        room = Room.objects.filter(id=room_id).first()
+    # Foreign, missing and kept out: the same statements, so that time does not tell them apart.
+    room = Room.objects.filter(id=room_id).first()
+    patient_id = room.patient_id if room is not None else NOBODY
+    records = records_for_rooms({room_id: patient_id, NOBODY: NOBODY})[room_id]
+    if member is None or member.engagement is None or room is None:
         raise _refused(room_id, "missing" if room is None else "foreign", room.patient_id if room else None)
-    room, engagement = member.room, member.engagement
+    engagement = member.engagement
     if acting.engagement is None or acting.engagement.id != engagement.id or not engagement.holds(member.read_at):
         raise _refused(room_id, "other_engagement", room.patient_id)
     if member.out_since is None:  # never was in; or their end is not on record yet, and counts from when it is
         raise _refused(room_id, "no_access", room.patient_id)
-    if kept_out(records_for_rooms({room_id: room.patient_id})[room_id], acting.user.id):
+    if kept_out(records, acting.user.id):
         raise _refused(room_id, "excluded", room.patient_id)
     until = ends(member.out_since, settings.ENV.own_posts_days, engagement)
     if until <= member.read_at:

@@ -110,18 +110,24 @@ def entry(
 def load(rooms: Iterable[UUID], *, users: Iterable[UUID] | None = None) -> dict[tuple[UUID, UUID], Permit]:
     """The permits of `users` (everybody, if None) in `rooms`, by (room, user); who may not is absent.
 
-    Four statements, and one where a room has emergency access. The epoch is read first: what is read after it can only
-    be newer, and a write or a read under an older epoch is decided again.
+    Four statements, and one where one of them has emergency access. The epoch is read first: what is read after it can
+    only be newer, and a write or a read under an older epoch is decided again.
+
+    A room that nobody of `users` is in costs what a room does that does not exist: the first statement, and nothing of
+    its consent is read or verified.
     """
     room_ids = list(rooms)
+    wanted = set(users) if users is not None else None
+    accesses = _open_accesses() if wanted is None else _open_accesses().filter(user_id__in=wanted)
     members = list(
         Member.objects.filter(room_id__in=room_ids, state=Member.State.JOINED)
         .select_related("room", "engagement__unit", "user")
-        .annotate(read_at=DatabaseNow(), has_emergency=Exists(_open_accesses().filter(room_id=OuterRef("room_id"))))
+        .annotate(read_at=DatabaseNow(), has_emergency=Exists(accesses.filter(room_id=OuterRef("room_id"))))
     )
-    wanted = set(users) if users is not None else None
     emergencies = _emergencies({m.room_id for m in members if m.has_emergency}, wanted)
     mine = [member for member in members if wanted is None or member.user_id in wanted]
+    open_to_them = {one.room_id for one in mine} | {one.room_id for one in emergencies}
+    members = [member for member in members if member.room_id in open_to_them]
     spans: dict[UUID, list[tuple[int, int | None]]] = {}
     asked_for = [member.id for member in mine]
     for member_id, first, until in Span.objects.filter(member_id__in=asked_for).values_list(
