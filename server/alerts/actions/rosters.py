@@ -21,6 +21,8 @@ from server.people.hours import moment
 
 LONGEST_OVERRIDE = timedelta(days=366)
 A_MINUTE = timedelta(minutes=1)
+SOON = timedelta(hours=24)
+"""Whoever is put on call, or taken off, within that time is told at once: no quiet hours hold it back."""
 
 
 @transaction.atomic
@@ -98,7 +100,7 @@ def add_override(
     record(_entry(act, acting, row.id, programme))
     lay_out(programme.id, actor=acting.actor)
     if user_id is not None and user_id != acting.user.id:
-        telling.notice([user_id], about=row.id, seed=row.id)
+        telling.notice([user_id], about=row.id, seed=row.id, urgent=begins - at < SOON)
     row.refresh_from_db()
     return row
 
@@ -125,7 +127,8 @@ def take_back_override(*, acting: Acting, programme_id: UUID, override_id: UUID)
         record(_entry(act, acting, row.id, programme))
         lay_out(programme.id, actor=acting.actor)
         told = {row.user_id, row.instead_of_id} - {acting.user.id, None}
-        telling.notice(told, about=row.id, seed=uuid5(row.id, "taken back"))  # type: ignore[arg-type] # None is taken out
+        seed, soon = uuid5(row.id, "taken back"), row.begins - at < SOON
+        telling.notice(told, about=row.id, seed=seed, urgent=soon)  # type: ignore[arg-type] # None is taken out
     return row
 
 
