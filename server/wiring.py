@@ -21,11 +21,10 @@ from server.notify.ways_in import WaysIn
 from server.people.actors import acting
 from server.people.officers import AppointedOfficers
 from server.people.ports import ACCESS_EFFECTS, OWNERS_TOLD, SESSION_DEVICES
-from server.people.step_up import FreshProof
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
 from server.rooms.notices import Notices
-from server.rooms.ports import OPEN_ALERTS, STEP_UP
+from server.rooms.ports import OPEN_ALERTS
 from server.vault.ports import CUSTODY
 
 log = structlog.get_logger(__name__)
@@ -41,7 +40,6 @@ def bind_ports() -> None:
     OWNERS_TOLD.bind(WaysIn())
     CUSTODY.bind(KeyCustody())
     RECIPIENTS.bind(AppointedOfficers())
-    STEP_UP.bind(FreshProof())
     OPEN_ALERTS.bind(OpenAlerts())
     PAGES.bind(Pages())
     MESSAGES.bind(Notices())

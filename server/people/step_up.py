@@ -49,10 +49,3 @@ def proved_by_passkey(acting: Acting) -> bool:
 def _within(acting: Acting, minutes: float) -> bool:
     session = acting.session
     return session is not None and proved(strong_at=session.strong_at, at=acting.at, within=timedelta(minutes=minutes))
-
-
-class FreshProof:
-    """`rooms.ports.StepUp`."""
-
-    def fresh(self, acting: Acting) -> bool:
-        return fresh(acting)

@@ -10,6 +10,7 @@ from server.common.errors import Forbidden, NotFound, Refusal
 from server.people.actors import Acting
 from server.people.models import Engagement, Officer, Patient, Relation, Session
 from server.people.periods import NOW
+from server.people.step_up import require_fresh
 from server.review.models import Line
 
 
@@ -21,6 +22,16 @@ def require_officer(acting: Acting, act: str) -> Officer:
     if acting.officer is None:
         raise Forbidden(code="officer_only", refusal=Refusal(act, "not_officer"))
     return acting.officer
+
+
+def require_proved_officer(acting: Acting, act: str) -> Officer:
+    """The same, for what shows names or takes lines out: whoever acts has just proved who they are (L5).
+
+    Raises Forbidden `officer_only`, `step_up_needed`, recorded as `act`.
+    """
+    officer = require_officer(acting, act)
+    require_fresh(acting, act)
+    return officer
 
 
 def related_to(officer: Officer) -> QuerySet[Relation]:

@@ -18,7 +18,7 @@ from server.common.errors import Forbidden, NotFound, NotYet, Refusal
 from server.common.ids import new_id
 from server.people.actors import Acting
 from server.people.models import Officer, Patient
-from server.review.access import Reader, require_officer
+from server.review.access import Reader, require_officer, require_proved_officer
 from server.review.access_log import events_about
 from server.review.events import COLUMNS, Place, Wanted, find
 from server.review.models import Export, Line
@@ -36,9 +36,9 @@ def order(*, acting: Acting, wanted: Wanted, form: str, reason: str) -> Export:
     """Order the lines of the officer's controller that fit, as far as they are sealed now. The order is on record in
     the log, with how many lines it is, and in the log of the patient whom it was narrowed to.
 
-    Raises Forbidden (`officer_only`), NotYet (`not_sealed_yet`).
+    Raises Forbidden (`officer_only`, `step_up_needed`), NotYet (`not_sealed_yet`).
     """
-    officer = require_officer(acting, MADE)
+    officer = require_proved_officer(acting, MADE)
     export = _new(acting, officer, Export.Kind.EVENTS, reason, format=form, filters=wanted.said())
     export.total = _lines(officer.controller_id, wanted, export.snapshot).count()
     export.save(force_insert=True)
@@ -87,8 +87,9 @@ def open_export(acting: Acting, export_id: UUID, act: str = VIEWED) -> Export:
 def fetch(*, acting: Acting, export_id: UUID) -> Export:
     """Begin to fetch an export of lines; on record before its first byte.
 
-    Raises Forbidden (`officer_only`, `not_your_export`), NotFound.
+    Raises Forbidden (`officer_only`, `step_up_needed`, `not_your_export`), NotFound.
     """
+    require_proved_officer(acting, DOWNLOADED)
     export = open_export(acting, export_id, DOWNLOADED)
     if export.kind != Export.Kind.EVENTS:
         raise NotFound(refusal=Refusal(DOWNLOADED, "other_kind", object_id=export.id))

@@ -12,7 +12,7 @@ from server.audit.entry import Entry
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
 from server.people.sealed import number_index
-from server.review.access import related_to, require_officer
+from server.review.access import related_to, require_proved_officer
 
 PATIENT, STAFF = "review.patient_found", "review.staff_found"
 MOST = 50
@@ -35,7 +35,7 @@ def patient(*, acting: Acting, number: str, reason: str) -> UUID | None:
 
     Raises Forbidden `officer_only`.
     """
-    officer = require_officer(acting, PATIENT)
+    officer = require_proved_officer(acting, PATIENT)
     related = related_to(officer).filter(patient_id=OuterRef("id"))
     rows = Patient.objects.filter(Exists(related), nin_index=number_index(number))
     found = rows.values_list("id", flat=True).first()
@@ -49,7 +49,7 @@ def staff(*, acting: Acting, words: str, reason: str) -> Staff:
 
     Raises Forbidden `officer_only`.
     """
-    officer = require_officer(acting, STAFF)
+    officer = require_proved_officer(acting, STAFF)
     rows: QuerySet[Engagement] = Engagement.objects.filter(unit__controller_id=officer.controller_id)
     for word in words.casefold().split():
         rows = rows.filter(user__name_folded__contains=word)

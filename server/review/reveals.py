@@ -14,7 +14,7 @@ from server.common.ids import new_id
 from server.people.actors import Acting
 from server.people.models import Officer, Patient
 from server.people.names import display_names, patient_names
-from server.review.access import open_event, require_officer
+from server.review.access import open_event, require_proved_officer
 from server.review.events import record_opened
 from server.review.models import Reveal
 from server.vault import actions as vault
@@ -43,9 +43,9 @@ class Shown:
 def reveal(*, acting: Acting, event_id: UUID, reason: str) -> Shown:
     """Show the names and details of one event, for a reason in the officer's words.
 
-    Raises Forbidden `officer_only`; NotFound, the same for foreign and missing.
+    Raises Forbidden `officer_only`, `step_up_needed`; NotFound, the same for foreign and missing.
     """
-    officer = require_officer(acting, REVEALED)
+    officer = require_proved_officer(acting, REVEALED)
     event = open_event(officer, event_id, REVEALED).event
     patient = Patient.objects.filter(id=event.subject_id).first() if event.subject_id else None
     kept = _keep(officer, event, patient, reason)

@@ -21,10 +21,11 @@ from server.people.access import require_staff
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient, Relation
 from server.people.periods import PeriodQuerySet
+from server.people.step_up import require_fresh
 from server.rooms import decide
 from server.rooms.models import Room
 from server.rooms.permits import CATEGORY
-from server.rooms.ports import OPEN_ALERTS, STEP_UP
+from server.rooms.ports import OPEN_ALERTS
 
 NOBODY = UUID(int=0)
 """No room's and no patient's id; asked about in place of what does not exist, and beside what does: a room without a
@@ -32,16 +33,15 @@ consent costs a question more."""
 
 
 def health_personnel(acting: Acting, act: str) -> Engagement:
-    """The engagement of health personnel (helsepersonelloven § 3) who have just signed in. It is asked before anything
-    is looked up, so it tells nothing of any room.
+    """The engagement of health personnel (helsepersonelloven § 3) who have just proved who they are. It is asked before
+    anything is looked up, so it tells nothing of any room.
 
     Raises Forbidden (`staff_only`, `health_personnel_only`, `step_up_needed`), recorded as `act`.
     """
     engagement = require_staff(acting)
     if not engagement.health_personnel:
         raise Forbidden(code="health_personnel_only", refusal=Refusal(act, "not_health_personnel"))
-    if not STEP_UP().fresh(acting):
-        raise Forbidden(code="step_up_needed", refusal=Refusal(act, "step_up_needed"))
+    require_fresh(acting, act)
     return engagement
 
 

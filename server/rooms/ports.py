@@ -4,14 +4,7 @@ from typing import Protocol
 from uuid import UUID
 
 from server.common.ports import Port
-from server.people.actors import Acting
 from server.people.models import Engagement
-
-
-class StepUp(Protocol):
-    """Whether somebody has shown a moment ago that it is they who act (L5)."""
-
-    def fresh(self, acting: Acting) -> bool: ...
 
 
 class OpenAlerts(Protocol):
@@ -22,5 +15,4 @@ class OpenAlerts(Protocol):
         nobody's: it is asked all the same, so that time does not tell a room that is missing from one that is not."""
 
 
-STEP_UP: Port[StepUp] = Port("rooms.StepUp")
 OPEN_ALERTS: Port[OpenAlerts] = Port("rooms.OpenAlerts")

@@ -7,7 +7,6 @@ from unittest.mock import patch
 
 from django.db import connection
 from django.db.models import F
-from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from server.common.clock import now
@@ -61,28 +60,29 @@ class Who(DoorTestCase):
         assert self.reasons() == ["not_health_personnel"]
 
     def test_a_sign_in_under_five_minutes_old(self) -> None:
-        """By the database's time. Red when STEP_UP is not asked, or `FRESH` is longer."""
+        """By the database's time. Red when no fresh proof is asked for, or STEP_UP_MINUTES is longer."""
         nils = self.person("nils")
         sessions = Session.objects.filter(user_id=nils.user_id)
-        sessions.update(created=F("created") - timedelta(minutes=5))
+        sessions.update(strong_at=F("strong_at") - timedelta(minutes=5))
         self.refused(self.begin(), 403, "step_up_needed")
         self.refused(self.find(), 403, "step_up_needed")
         assert self.begin(room=self.nowhere).json()["code"] == "step_up_needed", "before any room is looked up"
-        sessions.update(created=F("created") + timedelta(seconds=20))
+        sessions.update(strong_at=F("strong_at") + timedelta(seconds=20))
         assert self.find().status_code == 200
         assert self.begin().status_code == 201
 
-    def test_nobody_in_production_until_sign_in_is_built(self) -> None:
-        """Red when the port's stand-in does not look at the mode."""
+    def test_a_session_that_was_never_proved(self) -> None:
+        """Red when a session's age is taken for a proof."""
         nils = self.person("nils")
-        Session.objects.filter(user_id=nils.user_id).update(sign_in="helseid")
-        with override_settings(DEMO=False):
-            self.refused(self.begin(), 403, "step_up_needed")
-            self.refused(self.find(), 403, "step_up_needed")
+        Session.objects.filter(user_id=nils.user_id).update(sign_in="in_person", strong_at=None, strong_by="")
+        self.refused(self.begin(), 403, "step_up_needed")
+        self.refused(self.find(), 403, "step_up_needed")
 
     def test_it_asks_the_patient_s_log_nothing_before_the_room(self) -> None:
         """A refusal that looked up no room stands in no patient's log."""
-        Session.objects.filter(user_id=self.person("nils").user_id).update(created=F("created") - timedelta(hours=1))
+        Session.objects.filter(user_id=self.person("nils").user_id).update(
+            strong_at=F("strong_at") - timedelta(hours=1)
+        )
         self.begin()
         assert [one.subject_id for one in self.audit(type="emergency_access.begun")] == [None]
 

@@ -29,6 +29,7 @@ from server.people.decide import IN_PERSON
 from server.people.models import Engagement, InPersonCode, Patient, Relation, Session
 from server.people.periods import NOW
 from server.people.ports import OWNERS_TOLD
+from server.people.step_up import require_fresh
 from server.vault import actions as vault
 
 GROUPS = 3
@@ -52,11 +53,12 @@ class NewCode:
 def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
     """A code that lets one phone into the patient's account. Earlier ones that nobody has used open nothing any more.
 
-    Raises Forbidden `staff_only`; NotFound (see `open_patient`); Conflict `not_your_own`; TooMany.
+    Raises Forbidden `staff_only`, `step_up_needed`; NotFound (see `open_patient`); Conflict `not_your_own`; TooMany.
     """
     engagement = require_staff(acting)
     patient = open_patient(acting, patient_id)
     _refuse_own(acting, patient, "sign_in_code.made")
+    require_fresh(acting, "sign_in_code.made")
     spend("in-person", str(acting.user.id))
     Patient.objects.select_for_update(no_key=True).get(id=patient.id)  # of two who make one at once, one waits
     InPersonCode.objects.filter(patient=patient, used_at=None, taken_back_at=None).update(taken_back_at=NOW)
@@ -98,6 +100,7 @@ def confirm(*, acting: Acting, patient_id: UUID, code_id: UUID) -> InPersonCode:
     engagement = require_staff(acting)
     row = _open(acting, patient_id, code_id, "sign_in_code.confirmed")
     _refuse_own(acting, row.patient, "sign_in_code.confirmed", row)
+    require_fresh(acting, "sign_in_code.confirmed")
     if row.seconded_by_id is not None:
         return row
     if not _unused(row.id).update(seconded_by=engagement):

@@ -21,7 +21,7 @@ from server.common.pagination import KeyCursorPagination
 from server.common.sql import rfc3339
 from server.people.actors import acting
 from server.review import reveals
-from server.review.access import open_event, require_officer
+from server.review.access import open_event, require_officer, require_proved_officer
 from server.review.events import COLUMNS, Seen, Wanted, is_published, record_look, record_opened
 from server.review.meanings import meaning
 from server.review.models import Reveal
@@ -224,7 +224,7 @@ class Reveals(APIView):
     def recheck(self, request: Request, event_id: UUID) -> None:
         """What was shown once is shown again, to whoever may still see it, and that is a look."""
         me = acting(request)
-        event = open_event(require_officer(me, reveals.REVEALED), event_id, reveals.REVEALED).event
+        event = open_event(require_proved_officer(me, reveals.REVEALED), event_id, reveals.REVEALED).event
         record_opened(acting=me, event=event, type_=reveals.REVEALED)
 
 

@@ -23,7 +23,7 @@ from server.common.sql import rfc3339
 from server.common.streaming import Chunks, streamed
 from server.people.actors import acting
 from server.review import exports
-from server.review.access import open_patient_of, reader_of, require_officer
+from server.review.access import open_patient_of, reader_of, require_officer, require_proved_officer
 from server.review.api.events import Filters
 from server.review.events import COLUMNS, Wanted
 from server.review.export_files import written, written_subject
@@ -170,7 +170,7 @@ class SubjectRequests(APIView):
     )
     def post(self, request: Request) -> HttpResponseBase:
         me = acting(request)
-        officer = require_officer(me, exports.SUBJECT)
+        officer = require_proved_officer(me, exports.SUBJECT)
         body = SubjectBody(data=request.data)
         body.is_valid(raise_exception=True)
         said = body.validated_data

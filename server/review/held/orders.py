@@ -17,7 +17,8 @@ from server.common.errors import Forbidden, NotFound, Refusal
 from server.common.ids import new_id
 from server.people.actors import Acting
 from server.people.models import Patient, User
-from server.review.access import Reader, open_patient_of, require_employee_of, require_officer
+from server.people.step_up import require_fresh
+from server.review.access import Reader, open_patient_of, require_employee_of, require_proved_officer
 from server.review.held import patient as of_patients
 from server.review.held import staff as of_staff
 from server.review.held.section import Section, Told, chunks, narrowed
@@ -38,8 +39,9 @@ def order_own(*, acting: Acting, form: str) -> Export:
 
 @transaction.atomic
 def order_patient(*, acting: Acting, patient_id: UUID, form: str, reason: str) -> Export:
-    """Order what the officer's controller holds about a patient. Raises Forbidden (`officer_only`), NotFound."""
-    officer = require_officer(acting, ORDERED)
+    """Order what the officer's controller holds about a patient. Raises Forbidden (`officer_only`,
+    `step_up_needed`), NotFound."""
+    officer = require_proved_officer(acting, ORDERED)
     found = open_patient_of(officer, patient_id, ORDERED)
     made = _new(acting, form, reason, patient=found, controller_id=officer.controller_id)
     record(_entry(ORDERED, acting, made, "officer"))
@@ -49,8 +51,8 @@ def order_patient(*, acting: Acting, patient_id: UUID, form: str, reason: str) -
 @transaction.atomic
 def order_staff(*, acting: Acting, user_id: UUID, form: str, reason: str) -> Export:
     """Order what the officer's controller holds about an employee, also a former one. Raises Forbidden
-    (`officer_only`), NotFound."""
-    officer = require_officer(acting, ORDERED)
+    (`officer_only`, `step_up_needed`), NotFound."""
+    officer = require_proved_officer(acting, ORDERED)
     require_employee_of(officer, user_id, ORDERED)
     about = User.objects.get(id=user_id)
     made = _new(acting, form, reason, about=about, controller_id=officer.controller_id)
@@ -70,9 +72,11 @@ def view(*, acting: Acting, export_id: UUID) -> Export:
 def fetch(*, acting: Acting, export_id: UUID) -> Export:
     """Begin to fetch what one has ordered; on record before its first byte.
 
-    Raises NotFound, the same for others' and what is not there.
+    Raises NotFound, the same for others' and what is not there; Forbidden `step_up_needed` to officers.
     """
     export = _own(acting, export_id, DOWNLOADED)
+    if export.controller_id is not None:  # what is held about others
+        require_fresh(acting, DOWNLOADED)
     Export.objects.filter(id=export.id).update(state=Export.State.RUNNING, done=0)
     record(_entry(DOWNLOADED, acting, export, _basis(export)))
     return export
