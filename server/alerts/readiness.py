@@ -4,7 +4,7 @@ rung or confirmed; who leads the team is told in time of whoever has not answere
 
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -41,7 +41,9 @@ def tick() -> int:
     unsettled = ShiftCheck.objects.filter(shift__cancelled_at=None, shift__ends__gt=at).select_related(
         "shift__programme"
     )
-    count += sum(attempt(follow, one, at) for one in unsettled.order_by("due_at", "id"))
+    checks = list(unsettled.order_by("due_at", "id"))
+    have = with_device({one.shift.user_id for one in checks}) if checks else set()
+    count += sum(attempt(follow, one, at, one.shift.user_id in have) for one in checks)
     return count + sum(attempt(tell_of_gaps, one, at) for one in opened)
 
 
@@ -113,10 +115,17 @@ def _lacking(channels: set[str]) -> str:
 # --- what has come back ----------------------------------------------------------------------------------
 
 
-def follow(check: ShiftCheck, at: datetime) -> bool:
-    """Note what has come back; tell who leads what has not, once and in time; take it back when it comes late."""
+def with_device(user_ids: Iterable[UUID]) -> set[UUID]:
+    """Of these people, who has a device that can be sent to now; one that was signed out is none. One statement."""
+    found = notify.reachable(user_ids)
+    return {user for user, ways in found.items() if any(way.channel == Channel.PUSH for way in ways)}
+
+
+def follow(check: ShiftCheck, at: datetime, has_device: bool) -> bool:
+    """Note what has come back; tell who leads what has not, once and in time; take it back when it comes late. Until
+    the shift is over: who signs out of their only device in the middle of it cannot be reached by it either."""
     heard = _hear(check)
-    missing = wrong(check, may_ring=bool(settings.ENV.gateway_url))
+    missing = wrong(check, may_ring=bool(settings.ENV.gateway_url), has_device=has_device)
     if missing and check.told_at is None and check.due_at <= at:
         return _tell(check, missing, at)
     if not missing and check.told_at is not None:
@@ -124,12 +133,14 @@ def follow(check: ShiftCheck, at: datetime) -> bool:
     return heard
 
 
-def wrong(check: ShiftCheck, *, may_ring: bool) -> str:
+def wrong(check: ShiftCheck, *, may_ring: bool, has_device: bool) -> str:
     """What is missing before they can be relied on, as a code; empty when nothing is. A device that has answered is
     needed; so is a telephone that somebody has picked up or confirmed, where this installation rings telephones. Pure.
     """
     if check.device_at is None:
         return NO_DEVICE if check.code == NO_DEVICE else SILENT_DEVICE
+    if not has_device:
+        return NO_DEVICE
     if check.number_at is None and may_ring:
         return NO_NUMBER if check.code == NO_NUMBER else SILENT_NUMBER
     return ""

@@ -126,6 +126,19 @@ class Readiness(NightTestCase):
             assert self.tick(61 * MINUTE) == 0
         assert self.duties() == []
 
+    def test_who_had_a_device_and_has_none_any_more(self) -> None:
+        """They have answered, and then signed out of it. Red when what was once well stays so."""
+        with self.reached("push", gateway=""):
+            self.tick()
+            self.answer("push")
+            self.tick(61 * MINUTE)
+            assert self.duties() == []
+            with patch.object(readiness, "with_device", return_value=set()):
+                assert self.tick(62 * MINUTE) == 1
+            assert [one["code"] for one in self.duties()] == ["no_device"]
+            self.tick(63 * MINUTE)
+            assert self.duties() == [], "they have signed in again"
+
     def test_only_ones_own_shift_is_confirmed_and_not_before_one_is_asked(self) -> None:
         path = f"on-call/shifts/{self.night.id}/confirm"
         assert self.person("nils").post(path).json()["code"] == "not_asked_yet"
