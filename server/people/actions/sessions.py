@@ -203,6 +203,13 @@ def close_sessions(sessions: QuerySet[Session], *, reason: str, actor: Actor, li
 
 
 @transaction.atomic
+def end_all_sessions(*, reason: str) -> int:
+    """Up to `SWEEP` of all open sessions, whoever's: after a restore nobody knows which of them had been ended since.
+    Returns how many; call it until there are none. Alert keys stay as they are."""
+    return len(close_sessions(Session.objects.all(), reason=reason, actor=SYSTEM, limit=SWEEP))
+
+
+@transaction.atomic
 def end_spent_sessions() -> int:
     """End sessions that have run out, or whose engagement or appointment is over; returns how many."""
     open_ones = Session.objects.filter(ended_at=None)
@@ -219,10 +226,12 @@ def end_spent_sessions() -> int:
 def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
     """Act for another of one's own engagements from now on; returns the session as it is now.
 
-    Raises NotFound when it is foreign, ended or missing.
+    Raises NotFound when it is foreign, ended or missing, and to whoever signed in as a citizen.
     """
     assert acting.session is not None, "only a session acts for something"
     own = Engagement.objects.current().filter(user_id=acting.user.id, id=engagement_id)
+    if acting.session.as_patient:  # no way from one into the other: at work one signs in at work
+        own = own.none()
     if acting.session.sign_in == EMPLOYER and acting.engagement is not None:
         own = own.filter(unit__controller_id=acting.engagement.unit.controller_id)
     chosen = own.select_related("unit__controller").first()
