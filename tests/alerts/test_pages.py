@@ -29,7 +29,8 @@ class Pages(RingingTestCase):
     def test_sent_received_and_accepted_are_three_facts(self) -> None:
         alert = self.pressed(note="Orker ikke mer")
         page = self.page()
-        assert (page.topic, page.urgency, page.ttl) == (alert["id"].replace("-", ""), "high", 180)
+        assert (page.topic, page.urgency, page.ttl) == (page["tag"], "high", 180)
+        assert not {alert["id"], alert["id"].replace("-", "")} & {page.topic, page.topic.lower()}, "a MAC"
         assert "Trine" not in json.dumps(page)
         assert "Orker" not in json.dumps(page)
         assert "page_received" not in self.types()
@@ -59,9 +60,10 @@ class Pages(RingingTestCase):
             lost = self.answer(page, "accept")
             assert (lost.status_code, lost.json()["code"]) == (409, "already_accepted")
         deliver()
-        for sub in (ida, self.nils):
+        assert theirs.topic != his.topic, "two push services cannot tell that it is one call"
+        for sub, page in ((ida, theirs), (self.nils, his)):
             [taken] = [message for message in self.push.received(sub) if message["kind"] == "taken"]
-            assert taken.topic == theirs.topic, "in the place of the page"
+            assert taken.topic == page.topic, "in the place of the page"
             assert "Mona" not in json.dumps(taken)
         self.look(after=200)
         assert self.alert().generation == 1, "Mona has not called"
