@@ -14,6 +14,7 @@ from django.conf import settings
 
 from server.notify import vapid
 from server.operate import preflight
+from server.review.retention import OURS
 from server.settings.env import Environment, read_environment
 from tests.support.served import ROOT, environment, manage, once, production, serve
 
@@ -171,8 +172,18 @@ def test_production_is_what_runs_when_nothing_is_said(tmp_path: Path) -> None:
 
 def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
     vapid.make(tmp_path / "vapid.pem")
+    (tmp_path / "sign-in.json").touch(0o600)
+    (tmp_path / "retention.json").write_text(json.dumps(json.loads(OURS.read_text()) | {"confirmed_by": "N.N."}))
+    master_keys = Path(key_file(tmp_path, demo=False))
+    master_keys.chmod(0o600)
     env = production(
         tmp_path,
+        MASTER_KEYS="",
+        MASTER_KEY_FILE=str(master_keys),
+        SIGN_IN_FILE=str(tmp_path / "sign-in.json"),
+        RETENTION_FILE=str(tmp_path / "retention.json"),
+        BEHIND_TLS="1",
+        TRUSTED_PROXIES="127.0.0.1",
         AUDIT_KEY_FILE=str(tmp_path / "signing.key"),
         AUDIT_CHECKPOINT_DIR=str(tmp_path),
         VAPID_KEY_FILE=str(tmp_path / "vapid.pem"),
@@ -236,7 +247,9 @@ def test_a_store_beside_the_log(monkeypatch: pytest.MonkeyPatch, store: str, ref
 
 
 def test_production_serves_without_the_demo(tmp_path: Path) -> None:
-    env = production(tmp_path, BEHIND_TLS="1", TRUSTED_PROXIES="127.0.0.1", SEQUENCER="0")  # as in production: another process seals
+    env = production(
+        tmp_path, BEHIND_TLS="1", TRUSTED_PROXIES="127.0.0.1", SEQUENCER="0"
+    )  # as in production: another process seals
     over_tls = {"Host": "samsnakk.test", "X-Forwarded-Proto": "https"}
     with (
         serve(tmp_path, env, host="samsnakk.test") as server,

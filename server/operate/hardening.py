@@ -33,9 +33,9 @@ def _files() -> Iterator[CheckMessage]:
     env = settings.ENV
     named = {
         ("samsnakk.E012", "MASTER_KEY_FILE"): env.master_key_file,
-        ("samsnakk.E014", "VAPID_KEY_FILE"): vapid.file(),
-        ("samsnakk.E015", "AUDIT_KEY_FILE"): keys.file() if env.sequencer or env.audit_key_file else None,
-        ("samsnakk.E016", "SIGN_IN_FILE"): env.sign_in_file,
+        ("samsnakk.E013", "VAPID_KEY_FILE"): vapid.file(),
+        ("samsnakk.E014", "AUDIT_KEY_FILE"): keys.file() if env.sequencer or env.audit_key_file else None,
+        ("samsnakk.E015", "SIGN_IN_FILE"): env.sign_in_file,
     }
     for (code, setting), path in named.items():
         if path is None:
@@ -75,7 +75,7 @@ def _database() -> Iterator[CheckMessage]:
         text = (
             "The database is on another machine, and may be spoken to in the open: sslmode=verify-full in DATABASE_URL."
         )
-        yield Error(text, id="samsnakk.E017")
+        yield Error(text, id="samsnakk.E016")
     elif mode not in VERIFIED:
         text = "The database's certificate is not verified: sslmode=verify-full in DATABASE_URL."
         yield Warning(text, id="samsnakk.W003")
@@ -87,13 +87,13 @@ def _redis() -> Iterator[CheckMessage]:
         return
     if parts.scheme != "rediss":
         yield Error(
-            "Redis is on another machine and spoken to in the open: rediss:// in REDIS_URL.", id="samsnakk.E018"
+            "Redis is on another machine and spoken to in the open: rediss:// in REDIS_URL.", id="samsnakk.E017"
         )
     elif "none" in parse_qs(parts.query).get("ssl_cert_reqs", []):
         yield Warning("Redis' certificate is not verified: REDIS_URL says ssl_cert_reqs=none.", id="samsnakk.W004")
     if not unquote(parts.password or ""):
         text = "Redis is on another machine and asks for no password: whoever reaches it reads hints and resets limits."
-        yield Error(text, id="samsnakk.E019")
+        yield Error(text, id="samsnakk.E018")
 
 
 def _outside() -> Iterator[CheckMessage]:
@@ -108,9 +108,7 @@ def _outside() -> Iterator[CheckMessage]:
     if not env.public_url:
         yield Warning("PUBLIC_URL is missing: what reaches us from gateways and providers cannot.", id="samsnakk.W007")
     elif urlsplit(env.public_url).scheme != "https":
-        yield Error("PUBLIC_URL is not https: what is said there is said in the open.", id="samsnakk.E020")
-    if not vapid.keys():
-        yield Error("No key for push (VAPID_KEY_FILE): no device is told of a call for help.", id="samsnakk.E013")
+        yield Error("PUBLIC_URL is not https: what is said there is said in the open.", id="samsnakk.E019")
     if env.sign_in_file is None:
         text = "SIGN_IN_FILE is missing: only who is let in by a colleague can sign in."
         yield Warning(text, id="samsnakk.W008")

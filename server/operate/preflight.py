@@ -18,7 +18,7 @@ from server.audit import keys, mailing
 from server.common import limiting
 from server.consent import forms
 from server.notify import setup
-from server.review import retention
+from server.review import keeping, retention
 from server.vault.actions import startup_check
 
 INSECURE = "demo-only"
@@ -70,6 +70,10 @@ def choice_faults() -> list[str]:
     except retention.Unusable as fault:
         faults.append(f"RETENTION_FILE cannot be used: {fault}")
     try:
+        keeping.rules()
+    except retention.Unusable as fault:
+        faults.append(f"KEEPING_FILE cannot be used: {fault}")
+    try:
         limiting.rates()
     except limiting.Unusable as fault:
         faults.append(f"RATE_LIMITS cannot be used: {fault}.")
@@ -119,6 +123,11 @@ def refusals() -> list[tuple[str, str]]:
 
 def production_warnings() -> list[str]:
     """What production may do, and somebody should know; nothing is refused."""
+    return [*log_warnings(), *setup.production_warnings()]
+
+
+def log_warnings() -> list[str]:
+    """What would let the log be rewritten unnoticed, or not sealed."""
     found, store, log = [], _store(), _log()
     if settings.ENV.audit_checkpoint_dir is None and not _anybody_gets_mail():
         found.append(
@@ -135,7 +144,7 @@ def production_warnings() -> list[str]:
             "AUDIT_STORE is on the server that holds the log: whoever restores that server restores both, and the "
             "sequencer would not notice."
         )
-    return [*found, *setup.production_warnings()]
+    return found
 
 
 class Place(NamedTuple):

@@ -101,8 +101,11 @@ def test_signing_in_at_the_upgrade(server: Server) -> None:
         cookie = {"Cookie": f"samsnakk_session={kari.token}"}
         async with await hello(server, additional_headers=cookie, origin=server.url) as phone:
             assert (await until(phone, "welcome"))["user"] == kari.user
-        for origin in ("http://evil.example", None):
-            assert await code_of(await hello(server, additional_headers=cookie, origin=origin)) == 4401
+        assert await code_of(await hello(server, additional_headers=cookie)) == 4401, "a cookie needs an Origin"
+        for more in (cookie, {"Authorization": f"Bearer {kari.token}"}):
+            with pytest.raises(InvalidStatus) as refused:
+                await hello(server, additional_headers=more, origin="http://evil.example")
+            assert refused.value.response.status_code == 403, "a page of another site, whatever it holds"
         phone = await connect(f"{server.socket_url}?token={kari.token}")
         await phone.send('{"type":"hello","protocol":1}')
         assert await code_of(phone) == 4401

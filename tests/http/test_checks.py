@@ -86,11 +86,11 @@ def test_nothing_is_said_where_all_is_right(right: dict[str, Any], put: Any) -> 
         ("E008", {"trusted_proxies": ["10.0.0.1", "::/0"]}),
         ("E009", {"push_hosts_allowed": ["10.0.0.1"]}),
         ("E010", {"master_key_file": None}),
-        ("E013", {"vapid_key_file": Path("/nowhere/push.pem")}),
-        ("E016", {"sign_in_file": Path("/nowhere/sign-in.json")}),
-        ("E018", {"redis_url": "redis://:secret@cache.example:6379"}),
-        ("E019", {"redis_url": "rediss://cache.example:6379"}),
-        ("E020", {"public_url": "http://samsnakk.example"}),
+        ("W011", {"vapid_key_file": Path("/nowhere/push.pem")}),
+        ("E015", {"sign_in_file": Path("/nowhere/sign-in.json")}),
+        ("E017", {"redis_url": "redis://:secret@cache.example:6379"}),
+        ("E018", {"redis_url": "rediss://cache.example:6379"}),
+        ("E019", {"public_url": "http://samsnakk.example"}),
         ("W002", {"master_key_file": None, "master_keys": "1:x"}),
         ("W004", {"redis_url": "rediss://:secret@cache.example:6379?ssl_cert_reqs=none"}),
         ("W005", {"throttle": False}),
@@ -121,9 +121,9 @@ def test_what_is_wrong_in_django(right: dict[str, Any], put: Any, code: str, dja
     ("code", "name"),
     [
         ("E012", "master_key_file"),
-        ("E014", "vapid_key_file"),
-        ("E015", "audit_key_file"),
-        ("E016", "sign_in_file"),
+        ("E013", "vapid_key_file"),
+        ("E014", "audit_key_file"),
+        ("E015", "sign_in_file"),
     ],
 )
 def test_whose_keys_are_open_to_others(right: dict[str, Any], put: Any, code: str, name: str) -> None:
@@ -149,8 +149,8 @@ def test_master_keys_beside_what_they_open(right: dict[str, Any], put: Any, tmp_
 @pytest.mark.parametrize(
     ("host", "mode", "code"),
     [
-        ("db.example", None, "E017"),
-        ("db.example", "prefer", "E017"),
+        ("db.example", None, "E016"),
+        ("db.example", "prefer", "E016"),
         ("db.example", "require", "W003"),
         ("db.example", "verify-full", None),
         ("localhost", None, None),
@@ -166,26 +166,13 @@ def test_how_the_database_is_spoken_to(
     assert ids(hardening.found()) == ({f"samsnakk.{code}"} if code else set())
 
 
-def test_the_command(tmp_path: Path, right: dict[str, Any]) -> None:
+def test_the_command(tmp_path: Path) -> None:
+    """Where all is right it is silent: `tests/test_settings.py::test_a_proper_environment_passes_every_check`."""
     keys = tmp_path / "master.keys"
     keys.write_text(f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
-    proper = production(
-        tmp_path,
-        MASTER_KEYS="",
-        MASTER_KEY_FILE=str(keys),
-        VAPID_KEY_FILE=str(tmp_path / "push.pem"),
-        SIGN_IN_FILE=str(tmp_path / "sign-in.json"),
-        RETENTION_FILE=str(tmp_path / "retention.json"),
-        BEHIND_TLS="1",
-        TRUSTED_PROXIES="127.0.0.1",
-        PUBLIC_URL="https://samsnakk.test",
-        SEQUENCER="0",
-    )
-    said = manage("check", "--deploy", "--fail-level", "ERROR", env=proper)
-    assert said.returncode == 0, said.stderr
-    assert "samsnakk.E" not in said.stderr
     keys.chmod(0o644)
-    said = manage("check", "--deploy", env={**proper, "TRUSTED_PROXIES": "", "MASTER_KEY_FILE": str(keys)})
+    wrong = production(tmp_path, MASTER_KEYS="", MASTER_KEY_FILE=str(keys), BEHIND_TLS="1")
+    said = manage("check", "--deploy", env=wrong)
     assert said.returncode != 0
     assert "samsnakk.E007" in said.stderr
     assert "samsnakk.E012" in said.stderr
