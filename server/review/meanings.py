@@ -49,6 +49,7 @@ TYPES: dict[str, Any] = {
     "alert_key.viewed": _("Seeing which phones can call for help for a patient."),
     "answer.repeated": _("Asking again for an answer that was given before."),
     "audit.adopted": _("Beginning a new log that follows the old one, after a deliberate restore."),
+    "database.restored": _("Restoring a back-up: what is newer than it is gone, and all sessions were ended."),
     "audit.disclosed": _("Giving out the details of one event with a copy of the whole log, on the server."),
     "audit.entries_read": _("Reading sealed entries of the whole log, to verify them."),
     "audit.exported": _("Taking out the whole log, to have it verified."),
@@ -223,7 +224,9 @@ TYPES: dict[str, Any] = {
     "totp.confirmed": _("Beginning to use one-time codes."),
     "totp.removed": _("Stopping to use one-time codes."),
     "unit.registered": _("Registering a unit."),
+    "user.ways_in_ended": _("Putting somebody's passkeys and codes out of use when they leave."),
     "user.deactivated": _("Closing an account."),
+    "user.registered": _("Registering an account for somebody who works here."),
     "user.language_set": _("Choosing a language."),
 }
 """What was done or tried, by type of event."""

@@ -50,6 +50,7 @@ DONE: dict[str, Any] = {
     "alert_key.revoked": _("%(who)s took away a phone that could call for help for you."),
     "alert_key.viewed": _("%(who)s saw which phones can call for help for you."),
     "audit.adopted": _("%(who)s began a new log that follows the old one, after a deliberate restore."),
+    "database.restored": _("%(who)s restored a back-up: what is newer than it is gone."),
     "audit.disclosed": _("%(who)s gave out the details of one event that concerns you, with a copy of the log."),
     "audit.entries_read": _("%(who)s read entries of the log, to verify them."),
     "audit.exported": _("%(who)s took out the log, to have it verified."),
@@ -202,6 +203,7 @@ DONE: dict[str, Any] = {
     "totp.confirmed": _("%(who)s began to use one-time codes."),
     "totp.removed": _("%(who)s stopped using one-time codes."),
     "unit.registered": _("%(who)s registered a unit."),
+    "user.ways_in_ended": _("%(who)s put passkeys and codes out of use."),
     "user.deactivated": _("%(who)s closed an account."),
     "user.language_set": _("%(who)s chose a language."),
 }

@@ -2,7 +2,7 @@
 
 from server.notify.actions.answers import answered, received
 from server.notify.actions.devices import register_push, remove, rename, set_reach, test
-from server.notify.actions.outbox import Order, drop, enqueue
+from server.notify.actions.outbox import Order, drop, drop_all, enqueue
 from server.notify.actions.quiet_hours import set_quiet_hours
 from server.notify.actions.reaching import ReachableAt, reachable
 from server.notify.tokens import delivery_of, page_token
@@ -14,6 +14,7 @@ __all__ = [
     "answered",
     "delivery_of",
     "drop",
+    "drop_all",
     "enqueue",
     "page_token",
     "reachable",

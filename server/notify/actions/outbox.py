@@ -118,3 +118,9 @@ def drop(*, about: UUID, kinds: Sequence[str] = ("page",), below_generation: int
     if below_generation is not None:
         rows = rows.filter(generation__lt=below_generation)
     return rows.update(state=State.DROPPED, lease=None, due_at=None, code="pointless")
+
+
+def drop_all(*, code: str) -> int:
+    """Nothing that waits is sent, whatever it is about: after a restore nobody knows what has arrived. Returns how
+    many; `code` says why. Whoever must be told all the same orders it anew."""
+    return Delivery.objects.filter(state__in=OPEN).update(state=State.DROPPED, lease=None, due_at=None, code=code)

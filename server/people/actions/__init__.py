@@ -13,6 +13,7 @@ from server.people.actions.patients import (
 )
 from server.people.actions.sessions import (
     choose_engagement,
+    end_all_sessions,
     end_session,
     end_spent_sessions,
     set_language,
@@ -35,6 +36,7 @@ __all__ = [
     "choose_engagement",
     "deactivate_user",
     "end_agreement",
+    "end_all_sessions",
     "end_appointment",
     "end_engagement",
     "end_relation",

@@ -1,0 +1,71 @@
+"""A back-up comes back, into an empty database only; then the database is made fit to be served.
+
+It is older than the world. Sessions may have been ended since, keys destroyed, calls for help answered or raised, and
+what was on its way may have arrived. None of that can be known, so: every session ends (alert keys stay: nobody is
+locked out of help), destroyed keys are destroyed again, open calls for help call people anew, and whatever else waited
+to be sent is dropped. The log says so itself, and its sequencer stops until `audit adopt`.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from server.alerts.actions.anew import call_all_anew
+from server.audit.actions import record
+from server.audit.entry import SYSTEM, Entry
+from server.notify.actions import drop_all
+from server.operate import preflight
+from server.operate.archive import BadArchive, Secret, read
+from server.operate.backup import verify
+from server.operate.engines import Engine
+from server.people.actions import end_all_sessions
+from server.review import erasing
+from server.vault import erased
+
+REASON = "restored"
+
+
+class Settled(NamedTuple):
+    """What was done after the load: how many sessions were ended, deliveries dropped, alerts begun anew, keys destroyed
+    again. `listed` is None where there is no list of destroyed keys."""
+
+    sessions: int
+    deliveries: int
+    alerts: int
+    listed: int | None
+    destroyed: int
+
+
+def restore(engine: Engine, path: Path, secret: Secret) -> dict[str, Any]:
+    """Load it, once it has been read to its end and found whole; its manifest.
+
+    Raises BadArchive (also when the database is not empty), EngineFault, OSError.
+    """
+    if not engine.is_empty():
+        raise BadArchive("the database is not empty: a back-up is restored into an empty one only")
+    manifest = verify(engine, path, secret)
+    with path.open("rb") as file:
+        engine.load(read(file, secret).pieces)
+    return manifest
+
+
+def settle(listed: Path | None = None) -> Settled:
+    """Everything that must be so before it is served; twice is once. `listed`: the list of destroyed keys, where it is
+    not in its usual place. Raises OSError, DestructionRefused, MasterKeyFault."""
+    preflight.bring_up_to_date()
+    path = listed or erased.file()
+    again = erasing.reapply(path) if listed or path.exists() else None
+    with transaction.atomic():
+        deliveries = drop_all(code=REASON)
+        record(Entry("database.restored", SYSTEM))
+    sessions = 0
+    while ended := end_all_sessions(reason=REASON):
+        sessions += ended
+    return Settled(
+        sessions,
+        deliveries,
+        call_all_anew(code=REASON),
+        again.listed if again else None,
+        again.keys if again else 0,
+    )
