@@ -116,6 +116,7 @@ WORDS: dict[str, Any] = {
     "erasure_over": _("This is over."),
     "erasure_hindered": _("Something still stands in the way. See the list, and ask those who can do something."),
     "export_not_fetched": _("Fetch all that is held about the patient first, to its end, and name that export."),
+    "username_taken": _("This user name is taken."),
     "four_eyes": _("Whoever asked for it cannot confirm it. Another officer does."),
     # Devices
     "push_endpoint": _("This device's address for notifications cannot be used. Try again, or use another browser."),

@@ -23,6 +23,7 @@ DONE: dict[str, Any] = {
     "held.downloaded": _("%(who)s took out all that is held about you."),
     "held.ordered": _("%(who)s ordered all that is held about you."),
     "held.viewed": _("%(who)s saw how far a copy of all that is held about you has come."),
+    "user.registered": _("%(who)s registered an account for somebody who works there."),
     "review.erasure_viewed": _("%(who)s saw how a request to destroy what is held about you stands."),
     "review.erasures_viewed": _("%(who)s saw the list of requests to destroy what is held about people."),
 }

@@ -1,6 +1,6 @@
 """Paths by which people get, or have destroyed, what is held about them, for `paths.ROUTES`."""
 
-from tests.exposure.asks import PATIENT, Ask, Content, First, Plain, codes, officer
+from tests.exposure.asks import PATIENT, STAFF, Ask, Content, First, Plain, codes, officer
 
 ERASE = {"patient": "{patient_id}", "reason": "Pasienten krever sletting."}
 ASKED = First("POST review/erasures", ERASE, into="erasure_id", by="ola")
@@ -28,3 +28,34 @@ ROUTES: dict[str, Content | Plain] = {
     "POST review/erasures/{erasure_id}/cancel": Plain("the same", (officer(shows="", first=ASKED),)),
     "POST review/erasures/{erasure_id}/begin": Plain("the same"),
 }
+
+_ADMIN = "organisations, people at work and services, for administrators; the common 404 for everybody else"
+_TABLES = {
+    "people/controller": True,
+    "people/unit": True,
+    "people/agreement": True,
+    "people/user": True,
+    "people/engagement": True,
+    "people/officer": True,
+    "people/contactpoint": True,
+    "alerts/programme": False,
+    "alerts/teammember": False,
+}
+"""Whether rows are added there."""
+_LISTS = ("people/session", "operate/watchreport", "audit/head")
+
+ADMIN: dict[str, Content | Plain] = {
+    "ANY /admin/": Plain(_ADMIN),
+    "ANY /admin/jsi18n/": Plain("words of the pages"),
+    "ANY /admin/{app_label}/": Plain(_ADMIN, (Ask(by=STAFF, use={"app_label": "people"}, shows=""),)),
+    "ANY /static/admin/{name}": Plain("what the pages load", (Ask(by=STAFF, use={"name": "css/base.css"}, shows=""),)),
+    **{f"ANY /admin/{table}/": Plain(_ADMIN) for table in (*_TABLES, *_LISTS)},
+    **{f"ANY /admin/{table}/add/": Plain(_ADMIN) for table, adds in _TABLES.items() if adds},
+    **{
+        f"ANY /admin/{table}/{{object_id}}/": Plain(
+            _ADMIN, (Ask(by=STAFF, use={"object_id": "{user_of_asker}"}, shows=""),)
+        )
+        for table in _TABLES
+    },
+}
+ROUTES |= ADMIN

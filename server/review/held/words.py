@@ -71,7 +71,7 @@ LABELS: dict[str, Any] = {
     "name_sealed": _("Name"),
     "others_may_answer_sealed": _("Who else may answer the telephone"),
     "phone_sealed": _("Telephone"),
-    "plan_sealed": _("Plan"),
+    "plan_sealed": _("What the plan says"),
     "purpose": _("Purpose"),
     "reason_sealed": _("Reason"),
     "recorded_at": _WHEN_MADE,

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from server.audit.models import index_of, tree_of
 from server.people.models import Controller
-from server.review import retention
+from server.review import keeping, retention
 from server.review.lines import rebuild, standing
 
 UNUSABLE = 2
@@ -68,6 +68,12 @@ class Command(BaseCommand):
                 kept = f"kept {line.period.years} years: {line.period.reason}"
                 self.stdout.write(
                     f"{controller.org_number} {line.type}: {line.count}, the oldest of {line.oldest:%Y-%m-%d} ({kept})"
+                )
+            for past in keeping.past(controller.id):
+                kept = f"kept {past.rule.years} years: {past.rule.statute}"
+                self.stdout.write(
+                    f"{controller.org_number} held {past.rule.kind}: {past.count}, "
+                    f"the oldest of {past.oldest:%Y-%m-%d} ({kept})"
                 )
         count = sum(line.count for lines in found.values() for line in lines)
         self.stdout.write(f"{count} lines are due. Nothing was removed.")

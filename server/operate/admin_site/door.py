@@ -1,0 +1,105 @@
+"""Who comes in: an administrator, in a session of ours, who has just shown a passkey. To everybody else nothing is
+there."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+
+from server.audit.actions import record
+from server.audit.entry import Entry
+from server.audit.refusals import record_refusal
+from server.common.errors import Forbidden, NotFound, Problem, Refusal, Unauthenticated
+from server.common.language import speak_to
+from server.people import step_up
+from server.people.actors import Acting, acting_in
+from server.people.authentication import COOKIE, authenticate_token, note_seen
+
+VIEWED = "admin.viewed"
+HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+"""A page that sends a form has to say where it comes from: with `no-referrer` a browser names no origin, and its own
+forms would be refused as another site's."""
+View = Callable[..., HttpResponseBase]
+
+
+def known_administrator(request: HttpRequest) -> Acting:
+    """Who acts, by the session's cookie.
+
+    Raises NotFound for everybody who does not act as administrator now, with or without a session.
+    """
+    try:
+        session = authenticate_token(request.COOKIES.get(COOKIE, ""))
+    except Unauthenticated:
+        raise NotFound from None
+    acting = acting_in(session)
+    note_seen(session)
+    request.acting_user_id = session.user_id  # type: ignore[attr-defined]
+    if acting.kind != "administrator":
+        _refuse(acting, NotFound(refusal=Refusal(VIEWED, "not_administrator")))
+    speak_to(request, acting.user.language)
+    return acting
+
+
+def administrator(request: HttpRequest) -> Acting:
+    """The same, once more: with a proof of a moment ago, which outside demo mode was a passkey.
+
+    Raises NotFound; Forbidden (`step_up_needed`).
+    """
+    acting = known_administrator(request)
+    by_passkey = step_up.proved_by_passkey(acting) or (settings.DEMO and _demo(acting))
+    if not (by_passkey and step_up.fresh(acting)):
+        _refuse(acting, Forbidden(code="step_up_needed", refusal=Refusal(VIEWED, "step_up_needed")))
+    return acting
+
+
+def guarded(view: View, refusal: Callable[[HttpRequest, Problem], HttpResponseBase]) -> View:
+    """A page for administrators: each time on record before it is shown (law 1). `refusal` shows what a rule said."""
+    protected = csrf_protect(never_cache(view))
+
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        acting = administrator(request)
+        request.user = acting.user
+        request.acting = acting  # type: ignore[attr-defined]
+        with transaction.atomic():
+            record(Entry(VIEWED, acting.actor, object_id=_object(kwargs), detail={"page": _name(request)}))
+        try:
+            response = protected(request, *args, **kwargs)
+        except NotFound:
+            raise
+        except Problem as problem:  # a rule of a verb: nothing was done
+            if problem.refusal is not None:
+                record_refusal(acting.actor, problem.refusal)
+            response = refusal(request, problem)
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        return response
+
+    return page
+
+
+def _refuse(acting: Acting, problem: Problem) -> NoReturn:
+    assert problem.refusal is not None
+    record_refusal(acting.actor, problem.refusal)
+    raise problem
+
+
+def _demo(acting: Acting) -> bool:
+    return acting.session is not None and acting.session.sign_in == "demo"
+
+
+def _name(request: HttpRequest) -> str:
+    return request.resolver_match.url_name or "" if request.resolver_match is not None else ""
+
+
+def _object(kwargs: dict[str, Any]) -> UUID | None:
+    """What a page is about, where that is one thing."""
+    try:
+        return UUID(str(kwargs.get("object_id")))
+    except ValueError:
+        return None
