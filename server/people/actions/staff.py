@@ -12,6 +12,7 @@ from server.audit.entry import Actor, Entry
 from server.common.clock import now
 from server.common.errors import Invalid, NotFound
 from server.common.hints import hint
+from server.people.actions.leaving import end_ways_in
 from server.people.actions.sessions import close_sessions
 from server.people.models import Controller, Engagement, Officer, Session, Unit, User
 from server.people.periods import NOW
@@ -79,6 +80,7 @@ def finish_engagement(*, engagement: Engagement, actor: Actor, reason: str) -> b
         )
     )
     close_sessions(Session.objects.filter(engagement_id=engagement.id), reason="engagement_ended", actor=actor)
+    end_ways_in(user_id=engagement.user_id, actor=actor)
     ACCESS_EFFECTS().engagement_ended(engagement.id)
     hint("user", engagement.user_id)
     return True
@@ -134,6 +136,7 @@ def end_appointment(*, officer_id: UUID, actor: Actor, reason: str) -> None:
     officer.save(update_fields=["ended_at"])
     record(Entry("officer.ended", actor, object_id=officer.id, reason=reason))
     close_sessions(Session.objects.filter(officer_id=officer.id), reason="engagement_ended", actor=actor)
+    end_ways_in(user_id=officer.user_id, actor=actor)
 
 
 @transaction.atomic
