@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.core.checks import CheckMessage
 from server.notify import vapid
 from server.operate import checks, hardening
 from server.review import retention
-from tests.support.served import manage, once, production
+from tests.support.served import ROOT, manage, once, production
 
 pytestmark = once
 
@@ -176,3 +177,14 @@ def test_the_command(tmp_path: Path) -> None:
     assert said.returncode != 0
     assert "samsnakk.E007" in said.stderr
     assert "samsnakk.E012" in said.stderr
+
+
+def test_every_id_is_told() -> None:
+    """In docs/operations.md, and in a source file: neither one more nor one less."""
+    said = re.findall(r"`(?:samsnakk\.)?([EW]0\d\d)`", (ROOT / "docs" / "operations.md").read_text())
+    sources = [
+        (ROOT / "server" / "operate" / f"{name}.py").read_text() for name in ("checks", "hardening", "preflight")
+    ]
+    assert set(said) == set(re.findall(r"samsnakk\.([EW]0\d\d)", "".join(sources)))
+    tested = set(re.findall(r"[EW]0\d\d", Path(__file__).read_text()))
+    assert set(said) <= tested | {"W001", "W011"}, "each is wrong once here; those in tests/test_settings.py"
