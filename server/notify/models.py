@@ -6,7 +6,7 @@ Nothing is deleted: an address is disabled and says why, a delivery ends in a st
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from server.common.models import Row
@@ -156,6 +156,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> "DeliveryQuerySet":
         return self.filter(state__in=OPEN)
 
+    def with_end(self) -> "DeliveryQuerySet":
+        """Each with its device, and with why the session that registered that has ended (`silence.is_signed_out`)."""
+        ended = Session.objects.filter(sid=OuterRef("address__session"), ended_at__isnull=False)
+        return self.select_related("address").annotate(session_ended=Subquery(ended.values("end_reason")[:1]))
+
     def due(self, at: datetime) -> "DeliveryQuerySet":
         """What is to be sent by `at`, and what a worker took and never recorded; the urgent first.
 
@@ -204,6 +209,9 @@ class Delivery(models.Model):
     received_at = models.DateTimeField(null=True)
     answered = models.CharField(max_length=7, blank=True)
     """`accept` or `decline`, once."""
+
+    session_ended: str | None
+    """Why, of rows read through `with_end`; None when it has not ended."""
 
     objects = DeliveryQuerySet.as_manager()
 

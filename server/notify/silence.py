@@ -4,17 +4,15 @@ needs no hint, and holds from the moment of its commit."""
 
 from server.notify.decide import is_silenced
 from server.notify.models import Address, AddressKind, Delivery, Gone
-from server.people.models import Session
 from server.people.periods import NOW
 
 
 def is_signed_out(delivery: Delivery) -> bool:
-    """Whether this must not go to its device any more. A telephone or a mailbox is somebody's, and no session's."""
-    address = delivery.address
-    if address is None or address.kind != AddressKind.PUSH or address.session is None:
+    """Whether this, read through `with_end`, must not go to its device any more. A telephone or a mailbox is somebody's
+    own, and no session's."""
+    if delivery.address is None or delivery.address.kind != AddressKind.PUSH:
         return False
-    ended = Session.objects.filter(sid=address.session, ended_at__isnull=False).values_list("end_reason", flat=True)
-    return is_silenced(delivery.kind, ended.first() or "")
+    return is_silenced(delivery.kind, delivery.session_ended or "")
 
 
 def retire() -> int:

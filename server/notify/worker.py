@@ -136,7 +136,7 @@ def _lease(room: dict[lanes.Lane, int]) -> list[Delivery]:
 
 
 def _held(lease: UUID) -> list[Delivery]:
-    found = Delivery.objects.filter(lease=lease, state=State.LEASED).select_related("address", "user__patient")
+    found = Delivery.objects.with_end().filter(lease=lease, state=State.LEASED).select_related("user__patient")
     return sorted(found, key=lambda one: not one.urgent)
 
 

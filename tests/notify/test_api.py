@@ -253,6 +253,7 @@ class Answers(NotifyTestCase):
     def test_answered_at_the_same_moment(self) -> None:
         """The other answer is written between what the keeper was told and our own: the keeper's is undone."""
         page, token = self.page()
+        page = Delivery.objects.with_end().get(id=page.id)
         told = self.keeper.answered
 
         def meanwhile(delivery: Delivery, accept: bool, note: str) -> dict[str, object]:

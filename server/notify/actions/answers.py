@@ -103,7 +103,7 @@ def note_failure(delivery_id: UUID, code: str) -> bool:
 
 
 def _find(delivery_id: UUID) -> Delivery:
-    found = Delivery.objects.select_related("address", "user").filter(id=delivery_id).first()
+    found = Delivery.objects.with_end().select_related("user").filter(id=delivery_id).first()
     if found is None:
         raise NotFound
     return found
