@@ -8,7 +8,7 @@ how to make a request that succeeds for those who are in. Else `Plain`, and why 
 `inside.py`.
 """
 
-from tests.exposure import after_hours, rights, sign_in
+from tests.exposure import after_hours, proofs, rights, sign_in
 from tests.exposure.asks import (
     ANSWER,
     BUNDLE,
@@ -51,6 +51,7 @@ WHERE = "tests/exposure/paths.py"
 ROUTES: dict[str, Content | Plain] = {
     **after_hours.ROUTES,
     **sign_in.ROUTES,
+    **proofs.ROUTES,
     # --- rooms ---
     "GET rooms": Content("my rooms, with head, unread and the patient's name", (Ask(otherwise=codes("absent")),)),
     "POST rooms": Content(
