@@ -8,7 +8,7 @@ run story: export TOWN_PORT := $(or $(TOWN_PORT),$(shell expr $(PORT) + 1))
 # VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
 
 PY := .venv/bin/python
-PROOFS := $(addprefix tests/,prove consent exposure faults gateway http logs operate tools test_settings.py)
+PROOFS := $(addprefix tests/,prove consent doors exposure faults gateway http logs operate tools test_settings.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
 .PHONY: help run test prove bench bench-alerts story lint format lock audit-deps sbom clean venv-run venv-dev
@@ -23,6 +23,7 @@ test: venv-dev ## Format, lint, types, imports, migrations; all tests on SQLite 
 	@exec $(PY) -m tools.check
 
 prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pytest
+	@$(PY) -m pytest -m prove tests/doors -s $(ARGS)
 	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove $(PROOFS) -s $(ARGS)
 
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark

@@ -53,7 +53,7 @@ class Exclusions(APIView):
 class OneExclusion(APIView):
     needs: ClassVar[Need] = "nothing"
 
-    @extend_schema(summary="Lift an exclusion; it opens nothing by itself", responses=s.ExclusionsView)
+    @extend_schema(summary="Lift an exclusion; it opens nothing by itself", responses={200: s.ExclusionsView})
     def delete(self, request: Request, user_id: UUID) -> Response:
         me = acting(request)
         exclusions.lift(acting=me, person_id=user_id)
