@@ -9,10 +9,10 @@ import hashlib
 import hmac
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -20,7 +20,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from server.common.errors import TooMany
@@ -31,8 +31,6 @@ REDIS_S = 0.3
 """How long an answer of Redis is waited for: less than anybody notices."""
 AWAY_S = 5.0
 """Redis that did not answer is left alone for so long; each process counts for itself meanwhile."""
-
-Storage = MemoryStorage | RedisStorage
 
 
 class Rate(NamedTuple):
@@ -107,33 +105,29 @@ def _rates(changes: tuple[str, ...]) -> dict[str, Rate]:
 
 def spend(scope: str, key: str) -> None:
     """Count one more for `key` (an id, an address: it is digested here). Raises TooMany when there was none left."""
+    spend_each([(scope, key)])
+
+
+def spend_each(pairs: Sequence[tuple[str, str]]) -> Standing | None:
+    """Count one more of each (scope, key), in one round trip. Raises TooMany for the first that had none left. How the
+    last of them stands; None when nothing is counted."""
     if not settings.ENV.throttle:
-        return
-    rate, name = rates()[scope], digest(scope, key)
-    for storage in _where(rate):
+        return None
+    table = rates()
+    wanted = [Wanted(scope, table[scope], digest(scope, key)) for scope, key in pairs]
+    shared = _shared.storage()
+    for one in wanted:
+        if one.rate.guessing or shared is None:
+            _take_here(one)
+    if shared is not None:
         try:
-            if not SlidingWindowCounterRateLimiter(storage).hit(_item(rate), name):
-                raise _refusal(scope, rate, _window(storage, rate, name))
+            return _take_there(shared, wanted)
         except (RedisError, OSError):
             _shared.lost()
-            if not rate.guessing:  # those have been counted here already
-                _hit_here(scope, rate, name)
-
-
-def standing(scope: str, key: str) -> Standing | None:
-    """How `key` stands, for the answer's headers; None when nothing is counted."""
-    if not settings.ENV.throttle:
-        return None
-    rate, name = rates()[scope], digest(scope, key)
-    *_, storage = _where(rate)
-    try:
-        before, left_before, count, ends = _window(storage, rate, name)
-    except (RedisError, OSError):
-        _shared.lost()
-        return None
-    used = math.floor(before * left_before / rate.window_s + count)
-    reset = ends - rate.window_s if count else left_before
-    return Standing(scope, rate, max(0, rate.quota - used), max(0, math.ceil(reset)))
+        for one in wanted:
+            if not one.rate.guessing:  # those have been counted here already
+                _take_here(one)
+    return _standing(wanted[-1], _window_here(wanted[-1]))
 
 
 def digest(scope: str, key: str) -> str:
@@ -155,33 +149,64 @@ def wait_s(rate: Rate, window: Window) -> float:
     return max(0.0, ends - rate.window_s) + rate.window_s * (1 - (rate.quota - 1) / count)
 
 
-def _item(rate: Rate) -> RateLimitItemPerSecond:
-    return RateLimitItemPerSecond(rate.quota, rate.window_s, "")
+class Wanted(NamedTuple):
+    scope: str
+    rate: Rate
+    name: str
+
+    @property
+    def item(self) -> RateLimitItemPerSecond:
+        return RateLimitItemPerSecond(self.rate.quota, self.rate.window_s, "")
 
 
-def _window(storage: Storage, rate: Rate, name: str) -> Window:
-    item = _item(rate)
-    return storage.get_sliding_window(item.key_for(name), item.get_expiry())
+def _standing(one: Wanted, window: Window) -> Standing:
+    before, left_before, count, ends = window
+    used = math.floor(before * left_before / one.rate.window_s + count)
+    reset = ends - one.rate.window_s if count else left_before
+    return Standing(one.scope, one.rate, max(0, one.rate.quota - used), max(0, math.ceil(reset)))
 
 
-def _hit_here(scope: str, rate: Rate, name: str) -> None:
-    here = _here()
-    if not SlidingWindowCounterRateLimiter(here).hit(_item(rate), name):
-        raise _refusal(scope, rate, _window(here, rate, name))
+def _refusal(one: Wanted, window: Window) -> TooMany:
+    after = max(1, math.ceil(wait_s(one.rate, window)))
+    return TooMany(after, limits=Standing(one.scope, one.rate, 0, after).headers())
 
 
-def _refusal(scope: str, rate: Rate, window: Window) -> TooMany:
-    after = max(1, math.ceil(wait_s(rate, window)))
-    return TooMany(after, limits=Standing(scope, rate, 0, after).headers())
+def _take_here(one: Wanted) -> None:
+    if not SlidingWindowCounterRateLimiter(_here()).hit(one.item, one.name):
+        raise _refusal(one, _window_here(one))
 
 
-def _where(rate: Rate) -> Iterator[Storage]:
-    """Where this is counted; the last one counts for most."""
-    shared = _shared.storage()
-    if rate.guessing or shared is None:
-        yield _here()
-    if shared is not None:
-        yield shared
+def _window_here(one: Wanted) -> Window:
+    return _here().get_sliding_window(one.item.key_for(one.name), one.rate.window_s)
+
+
+def _take_there(shared: RedisStorage, wanted: list[Wanted]) -> Standing:
+    """The library's own scripts, sent together: it asks for each by itself. Raises TooMany, RedisError, OSError."""
+    try:
+        *taken, window = _asked(shared, wanted)
+    except NoScriptError:  # Redis has been started anew
+        for script in (shared.SCRIPT_ACQUIRE_SLIDING_WINDOW, shared.SCRIPT_SLIDING_WINDOW):
+            shared.storage.script_load(script)
+        *taken, window = _asked(shared, wanted)
+    for one, granted in zip(wanted, taken, strict=True):
+        if not granted:
+            raise _refusal(one, shared.get_sliding_window(one.item.key_for(one.name), one.rate.window_s))
+    before, left_before, count, ends = (max(0, int(one or 0)) for one in window)
+    return _standing(wanted[-1], (before, left_before / 1000, count, ends / 1000))
+
+
+def _asked(shared: RedisStorage, wanted: list[Wanted]) -> list[Any]:
+    """Whether each was granted, and at the end how the last stands."""
+    with shared.storage.pipeline(transaction=False) as pipe:
+        keys: list[str] = []
+        for one in wanted:
+            name = f"{{{one.item.key_for(one.name)}}}"  # in braces, so that both lie on one node of a cluster
+            keys = [shared.prefixed_key(f"{name}/-1"), shared.prefixed_key(name)]
+            acquire = shared.lua_acquire_sliding_window.sha
+            pipe.evalsha(acquire, 2, *keys, str(one.rate.quota), str(one.rate.window_s), "1")
+        pipe.evalsha(shared.lua_sliding_window.sha, 2, *keys, str(wanted[-1].rate.window_s))
+        said: list[Any] = pipe.execute()
+    return said
 
 
 @cache

@@ -8,7 +8,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from server.common.limiting import spend, standing
+from server.common.limiting import spend_each
 from server.common.proxies import address_key
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its own views
@@ -23,12 +23,10 @@ class Throttle(BaseThrottle):
         user = getattr(request.user, "id", None)
         who = str(user) if user else address
         kind = "look" if request.method in SAFE_METHODS else "act"
-        spend("address", address)
+        spent = [("address", address), (kind, who)]
         if sid := getattr(request.auth, "sid", None):
-            spend("device", str(sid))
-        spend(kind, who)
-        own = getattr(view, "throttle_scope", None) if kind == "act" else None
-        if own:
-            spend(own, who)
-        request._request.limit_shown = standing(own or kind, who)  # type: ignore[attr-defined] # noqa: SLF001 - for its headers
+            spent.insert(1, ("device", str(sid)))
+        if kind == "act" and (own := getattr(view, "throttle_scope", None)):
+            spent.append((own, who))
+        request._request.limit_shown = spend_each(spent)  # type: ignore[attr-defined] # noqa: SLF001 - for its headers
         return True

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from server.common import limiting
 from server.common.errors import TooMany
-from server.common.limiting import RATES, Rate, Standing, digest, spend, standing, wait_s
+from server.common.limiting import RATES, Rate, Standing, digest, spend, spend_each, wait_s
 from tests.support.limits import limited
 from tests.support.served import sqlite_only
+from tools.servers import PrivateRedis
 
 pytestmark = sqlite_only
 
@@ -45,20 +46,40 @@ def test_what_a_refusal_says() -> None:
         assert refused.value.limits == {"RateLimit-Policy": '"totp";q=3;w=60', "RateLimit": f'"totp";r=0;t={after}'}
 
 
-def test_what_is_left() -> None:
+def test_what_is_left_of_the_last() -> None:
     with limited("act=10/60"):
         spent("act", "a", 4)
-        left = standing("act", "a")
+        left = spend_each([("address", "x"), ("act", "a")])
         assert left is not None
-        assert (left.remaining, left.scope) == (6, "act")
+        assert (left.remaining, left.scope) == (5, "act")
         assert 0 < left.reset_s <= 60
-        assert standing("act", "nobody") == Standing("act", Rate(10, 60), 10, 0)
+    with limited("act=10/60", "address=1/60"):
+        spend("address", "x")
+        with pytest.raises(TooMany) as refused:
+            spend_each([("address", "x"), ("act", "a")])
+        assert '"address"' in refused.value.limits["RateLimit"], "the one that had none left"
+
+
+def test_the_same_in_redis() -> None:
+    with PrivateRedis() as redis, limited("act=10/60", "totp=3/60", redis_url=redis.url):
+        assert spent("act", "a", 14) == 10
+        left = spend_each([("address", "x"), ("act", "b")])
+        assert left == Standing("act", Rate(10, 60), 9, left.reset_s if left else 0)
+        with pytest.raises(TooMany) as refused:
+            spend_each([("act", "a"), ("act", "b")])
+        assert 1 <= refused.value.retry_after_s <= 120
+        redis.kill()
+        redis.start()  # it knows no script and no count any more
+        limiting._shared = limiting.Shared()
+        assert spent("act", "a", 2) == 2
+        assert limiting._shared.storage() is not None, "it was not given up"
+        assert spent("totp", "a", 5) == 3
 
 
 def test_nothing_is_counted_when_it_is_off() -> None:
     with limited("totp=1/60", throttle=False):
         assert spent("totp", "a", 5) == 5
-        assert standing("totp", "a") is None
+        assert spend_each([("totp", "a")]) is None
 
 
 @given(
@@ -106,7 +127,7 @@ def test_limits_that_cannot_be_read(wrong: str) -> None:
 def test_every_guess_is_limited_by_less_than_an_act() -> None:
     for scope, rate in RATES.items():
         if rate.guessing:
-            assert rate.quota / rate.window_s <= 5, scope
+            assert rate.quota / rate.window_s <= RATES["act"].quota / RATES["act"].window_s / 5, scope
 
 
 def test_tests_start_without_limits() -> None:
