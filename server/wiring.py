@@ -15,12 +15,13 @@ from server.audit.refusals import record_refusal
 from server.common import problems
 from server.common.errors import NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
+from server.consent.records import ExcludedPeople
 from server.notify.ports import MESSAGES, PAGES
 from server.notify.sessions import DevicesOfSessions
 from server.notify.ways_in import WaysIn
 from server.people.actors import acting
 from server.people.officers import AppointedOfficers
-from server.people.ports import ACCESS_EFFECTS, OWNERS_TOLD, SESSION_DEVICES
+from server.people.ports import ACCESS_EFFECTS, EXCLUSIONS, OWNERS_TOLD, SESSION_DEVICES
 from server.review.custody import KeyCustody
 from server.rooms.effects import ConsentInRooms, EngagementsInRooms
 from server.rooms.notices import Notices
@@ -38,6 +39,7 @@ def bind_ports() -> None:
     ACCESS_EFFECTS.bind(EngagementsInRooms())
     SESSION_DEVICES.bind(DevicesOfSessions())
     OWNERS_TOLD.bind(WaysIn())
+    EXCLUSIONS.bind(ExcludedPeople())
     CUSTODY.bind(KeyCustody())
     RECIPIENTS.bind(AppointedOfficers())
     OPEN_ALERTS.bind(OpenAlerts())

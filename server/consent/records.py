@@ -187,6 +187,13 @@ def excluded_people(patient_id: UUID) -> frozenset[UUID]:
     return frozenset(found)
 
 
+class ExcludedPeople:
+    """`people.ports.Exclusions`."""
+
+    def of(self, patient_id: UUID) -> frozenset[UUID]:
+        return excluded_people(patient_id)
+
+
 EXCLUDED = re.compile(r'"excluded_people"\s*:\s*\[([^\]]*)')
 PERSON = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

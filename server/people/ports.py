@@ -24,6 +24,16 @@ class AccessEffects(Protocol):
 ACCESS_EFFECTS: Port[AccessEffects] = Port("people.access_effects")
 
 
+class Exclusions(Protocol):
+    """Whom patients keep out of everything of theirs (L3)."""
+
+    def of(self, patient_id: UUID) -> frozenset[UUID]:
+        """Users. One statement, also for a patient who does not exist."""
+
+
+EXCLUSIONS: Port[Exclusions] = Port("people.exclusions")
+
+
 class OwnersTold(Protocol):
     """People are told what happened to their way in, in the app and on their devices (L5). Called inside the act's
     transaction."""

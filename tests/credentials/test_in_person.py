@@ -139,6 +139,11 @@ class FirstTime(LettingIn, TownTestCase):
         for who in ("are", "ola", "admin"):
             self.refused(self.person(who).post(f"patients/{self.patient}/sign-in-codes", HOW), 403, "staff_only")
 
+    def test_a_found_telephone_of_staff_makes_none(self) -> None:
+        kari = self.person("kari")
+        self.grow_stale(kari)
+        self.refused(kari.post(f"patients/{self.patient}/sign-in-codes", HOW), 403, "step_up_needed")
+
     def test_how_is_one_of_a_list(self) -> None:
         answer = self.person("kari").post(f"patients/{self.patient}/sign-in-codes", {"how": "han virket grei"})
         assert answer.status_code == 400
@@ -221,6 +226,19 @@ class AccountInUse(LettingIn, TownTestCase):
         assert all("Loggen din viser hvem" in one for one in words)
         assert len(words) == 2
         assert phone.ok("get", "duties")["results"] == [], "but not that phone"
+
+    def test_whom_the_patient_has_excluded_lets_nobody_in(self) -> None:
+        """Red when a relation is enough: behind the account is everything that they are kept out of."""
+        made = self.make(self.patient)
+        self.confirm(self.patient, made)
+        self.are.ok("post", "exclusions", {"user": str(self.user_id("frida"))})
+        self.refused(self.use(made["code"]), 401, "code_unusable")
+        frida = self.person("frida")
+        path = f"patients/{self.patient}/sign-in-codes"
+        assert [one.status_code for one in (frida.get(path), frida.post(path, HOW))] == [404, 404]
+        again = self.make(self.patient)
+        assert self.confirm(self.patient, again).status_code == 404
+        assert self.audit(type="sign_in_code.confirmed", outcome="refused", reason="excluded")
 
     def test_nobody_lets_in_themselves(self) -> None:
         """A nurse who is a patient where she works."""

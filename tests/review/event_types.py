@@ -35,10 +35,12 @@ OTHER_WORDS = {
     *(
         "audit.recipients",
         "people.access_effects",
+        "people.exclusions",
         "people.owners_told",
         "people.session_devices",
         "vault.custody",
     ),  # ports
+    "vault.erased",  # what is signed
     "room.closed",  # a frame
 }
 MADE = {

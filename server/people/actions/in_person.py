@@ -28,7 +28,7 @@ from server.people.actors import Acting, actor_of
 from server.people.decide import IN_PERSON
 from server.people.models import Engagement, InPersonCode, Patient, Relation, Session
 from server.people.periods import NOW
-from server.people.ports import OWNERS_TOLD
+from server.people.ports import EXCLUSIONS, OWNERS_TOLD
 from server.people.step_up import require_fresh
 from server.vault import actions as vault
 
@@ -56,7 +56,7 @@ def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
     Raises Forbidden `staff_only`, `step_up_needed`; NotFound (see `open_patient`); Conflict `not_your_own`; TooMany.
     """
     engagement = require_staff(acting)
-    patient = open_patient(acting, patient_id)
+    patient = _door(acting, patient_id, "sign_in_code.made")
     _refuse_own(acting, patient, "sign_in_code.made")
     require_fresh(acting, "sign_in_code.made")
     spend("in-person", str(acting.user.id))
@@ -84,7 +84,7 @@ def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
 def made_for(*, acting: Acting, patient_id: UUID) -> list[InPersonCode]:
     """The newest codes of a patient, made by whichever unit: a look, recorded. Raises as `make`, but TooMany."""
     require_staff(acting)
-    patient = open_patient(acting, patient_id)
+    patient = _door(acting, patient_id, "sign_in_code.viewed")
     record(Entry("sign_in_code.viewed", acting.actor, subject_id=patient.id, object_id=patient.id, basis="relation"))
     rows = InPersonCode.objects.filter(patient=patient).select_related("made_by", "seconded_by", "session")
     return list(rows.order_by("-made_at", "-id")[:SHOWN])
@@ -125,14 +125,14 @@ def sign_in(*, code: str, device: str) -> SignedIn:
     """Use a code: the phone that sends it is signed in as the patient, for whom an account is opened if there is none.
 
     The guard is in the statement: of two that send one code at once, one is let in. Whoever made it, and whoever
-    confirmed it, must have to do with the patient still.
+    confirmed it, must have to do with the patient still, and not be excluded.
     Raises Unauthenticated: `code_unusable`, the same for used, old, taken back and never made; `account_deactivated`.
     Raises Conflict `colleague_needed`.
     """
     letters = codes.uniform(code, GROUPS)
     found = _waiting().filter(code_digest=_digest(letters)) if letters is not None else InPersonCode.objects.none()
     row = found.select_related("patient__user", "made_by__unit", "made_by__user", "seconded_by").first()
-    if row is None:
+    if row is None or _makers(row) & EXCLUSIONS().of(row.patient_id):
         raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "unusable"))
     if row.needs_second and row.seconded_by_id is None:
         refusal = Refusal("sign_in_code.used", "colleague_needed", subject_id=row.patient_id, object_id=row.id)
@@ -147,6 +147,10 @@ def sign_in(*, code: str, device: str) -> SignedIn:
     InPersonCode.objects.filter(id=row.id).update(session=session)
     _told_and_recorded(row, session)
     return signed_in
+
+
+def _makers(row: InPersonCode) -> set[UUID]:
+    return {row.made_by.user_id} | ({row.seconded_by.user_id} if row.seconded_by is not None else set())
 
 
 def _told_and_recorded(row: InPersonCode, session: Session) -> None:
@@ -224,8 +228,18 @@ def _unused(code_id: UUID) -> QuerySet[InPersonCode]:
     return InPersonCode.objects.filter(id=code_id, used_at=None, taken_back_at=None, expires_at__gt=NOW)
 
 
-def _open(acting: Acting, patient_id: UUID, code_id: UUID, act: str) -> InPersonCode:
+def _door(acting: Acting, patient_id: UUID, act: str) -> Patient:
+    """`open_patient`, and not for whom the patient has excluded: behind the account is everything that they are kept
+    out of. Exclusions are asked first, also of a patient who is not there, so that time tells neither."""
+    excluded = acting.user.id in EXCLUSIONS().of(patient_id)
     patient = open_patient(acting, patient_id)
+    if excluded:
+        raise NotFound(refusal=Refusal(act, "excluded", subject_id=patient.id, object_id=patient.id))
+    return patient
+
+
+def _open(acting: Acting, patient_id: UUID, code_id: UUID, act: str) -> InPersonCode:
+    patient = _door(acting, patient_id, act)
     row = InPersonCode.objects.filter(id=code_id, patient=patient).select_related("made_by", "patient").first()
     if row is None:
         raise NotFound(refusal=Refusal(act, "missing", subject_id=patient.id, object_id=code_id))
