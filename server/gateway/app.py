@@ -17,7 +17,7 @@ from server.common.db import in_db
 from server.common.errors import Unauthenticated
 from server.common.ids import new_id
 from server.common.origins import is_own
-from server.gateway import frames, jobs
+from server.gateway import frames, jobs, metrics
 from server.gateway.frames import BadFrame, Hello, Malformed, MarkFrame, Ping, PostFrame, TypingFrame
 from server.gateway.hub import Hub
 from server.gateway.pulse import begin
@@ -58,6 +58,9 @@ class Gateway:
         finally:
             socket.closed = socket.closed or 1006
             hub.gone(socket)
+            metrics.CLOSED.labels(socket.closed).inc()
+            if socket.welcomed:
+                metrics.SOCKETS.labels(socket.protocol).dec()
             log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.known else None)
 
     def wake(self) -> None:
@@ -117,17 +120,18 @@ class Gateway:
         if message["type"] == "websocket.disconnect":
             return None
         frame = self._parse(socket, message)
-        if isinstance(frame, Hello) and frame.protocol == frames.PROTOCOL:
+        if isinstance(frame, Hello) and frame.protocol in frames.PROTOCOLS:
+            socket.protocol = frame.protocol
             return frame
         if isinstance(frame, Hello):
-            socket.push(frames.error("unsupported_protocol"))
+            socket.push(frames.unsupported_protocol())
             await asyncio.sleep(0.05)  # let the reason leave before the close
         socket.close(frames.MALFORMED)
         return None
 
     async def _welcome(self, hub: Hub, socket: Socket, begun: jobs.Begun) -> None:
         heads = {room.permit.room_id: room.head for room in begun.rooms}
-        socket.push(frames.welcome(socket.user_id, settings.ENV.heartbeat_s, heads))
+        socket.push(frames.welcome(socket.user_id, socket.protocol, settings.ENV.heartbeat_s, heads))
         for room_id in begun.closed:
             socket.push(frames.room_closed(room_id, "not_open"))
         await hub.calls.join(socket)  # calls for help before what was missed in rooms
@@ -135,6 +139,7 @@ class Gateway:
             begin(hub, socket, room, begun.receipts.get(room.permit.room_id))
         socket.push(frames.synced())
         socket.welcomed = True
+        metrics.SOCKETS.labels(socket.protocol).inc()
         session = socket.acting.session if socket.acting is not None else None
         if socket.acting is not None and session is not None:  # an alert key does not run out
             hub.expect_end(socket, session.valid_until, socket.acting.at)

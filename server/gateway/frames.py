@@ -11,7 +11,8 @@ from uuid import UUID
 from server.common.parsers import Unfit, loads
 from server.rooms.posting import Message
 
-PROTOCOL = 1
+PROTOCOLS = (1,)
+"""What is spoken here, oldest first. When one may be added or left out: docs/socket.md, «Versions»."""
 MAX_FRAME = 128 * 1024
 """Bytes of one incoming frame; a body of 10,000 characters fits in any encoding JSON allows."""
 MAX_CURSORS = 1_000
@@ -179,9 +180,9 @@ def _dumps(**members: Any) -> str:
     return _encode(members)
 
 
-def welcome(user: UUID, heartbeat_s: float, heads: dict[UUID, int]) -> str:
+def welcome(user: UUID, protocol: int, heartbeat_s: float, heads: dict[UUID, int]) -> str:
     rooms = {str(room): head for room, head in heads.items()}
-    return _dumps(type="welcome", user=str(user), protocol=PROTOCOL, heartbeat_s=heartbeat_s, rooms=rooms)
+    return _dumps(type="welcome", user=str(user), protocol=protocol, heartbeat_s=heartbeat_s, rooms=rooms)
 
 
 def event(view: dict[str, Any]) -> str:
@@ -231,3 +232,8 @@ def heartbeat(heads: dict[UUID, int]) -> str:
 
 def error(code: str, ref: str | None = None) -> str:
     return _dumps(type="error", code=code, ref=ref)
+
+
+def unsupported_protocol() -> str:
+    """With what is spoken here: whoever knows one of them says hello again with the highest."""
+    return _dumps(type="error", code="unsupported_protocol", ref=None, supported=list(PROTOCOLS))

@@ -66,6 +66,7 @@ class Socket:
         "expiry",
         "follows",
         "key",
+        "protocol",
         "task",
         "until",
         "unwritten",
@@ -82,6 +83,8 @@ class Socket:
         self._tokens_at = time.monotonic()
         self.acting: Acting | None = None
         self.key: AlertKey | None = None
+        self.protocol = 0
+        """The version that its hello named; 0 before."""
         self.follows: dict[UUID, Follow] = {}
         self.entering: set[UUID] = set()
         self.calls: dict[UUID, Call] = {}

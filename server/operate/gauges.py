@@ -1,4 +1,4 @@
-"""What the watchdog found last, in numbers."""
+"""What whoever keeps watch is told, in numbers."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from prometheus_client.registry import Collector
 
 from server.audit.metrics import REGISTRY
 from server.common.clock import now
+from server.operate import watch
 from server.operate.models import WatchReport
 from server.operate.watchdog import CODES
 
@@ -25,4 +26,15 @@ class _Watchdog(Collector):
         yield family
 
 
+class _Warnings(Collector):
+    """The codes of `/health/ready`, for whoever is called by numbers."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily("samsnakk_warnings", "1 for each code that /health/ready says now.", labels=["code"])
+        for code in set(watch.warnings()):
+            family.add_metric([code], 1)
+        yield family
+
+
 REGISTRY.register(_Watchdog())
+REGISTRY.register(_Warnings())

@@ -16,6 +16,7 @@ from server.common.db import on_this_thread
 from server.consent import worker as consent
 from server.notify import upkeep
 from server.notify import worker as notify
+from server.operate.measuring import LOOPS_FAILED
 from server.people import worker as people
 from server.review import erasing, scanning
 from server.review import worker as review
@@ -82,6 +83,7 @@ def _supervise(loop: Loop, stop: threading.Event) -> None:
             wait = loop.every_s
         except Exception as error:
             log.error("loop_failed", loop=loop.name, exc_info=error)
+            LOOPS_FAILED.labels(loop.name).inc()
             wait = min(max(wait * 2, 1.0), loop.slowest_s)
         finally:
             connection.close()  # back to the pool: a loop that sleeps must not keep a connection from a request

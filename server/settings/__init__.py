@@ -43,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "server.operate.measuring.MeasureMiddleware",
     "server.common.middleware.RequestMiddleware",
     "server.common.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",

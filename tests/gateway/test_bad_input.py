@@ -252,7 +252,23 @@ class OnASocket(GatewayTestCase):
             phone = await self.connect(gateway)
             phone.say(type="hello", protocol=2, token="x")
             await phone.until_closed()
-            assert phone.of("error")[0]["code"] == "unsupported_protocol"
+            [said] = phone.of("error")
+            assert (said["code"], said["supported"]) == ("unsupported_protocol", list(frames.PROTOCOLS))
+
+    async def test_clients_of_before_and_of_now_are_both_understood(self) -> None:
+        """During an upgrade, and for as long as old apps are about: each is answered in the version that it named."""
+        token = (await self.rest(self.person, "kari")).token
+        with mock.patch.object(frames, "PROTOCOLS", (1, 2)):
+            async with self.gateway() as gateway:
+                for version in (1, 2):
+                    phone = await self.connect(gateway)
+                    phone.say(type="hello", protocol=version, token=token)
+                    await phone.wait("synced")
+                    assert phone.of("welcome")[0]["protocol"] == version
+                phone = await self.connect(gateway)
+                phone.say(type="hello", protocol=3, token=token)
+                assert await phone.until_closed() == frames.MALFORMED
+                assert phone.of("error")[0]["supported"] == [1, 2]
 
     async def test_the_most_cursors_allowed(self) -> None:
         async with self.gateway() as gateway:
