@@ -66,7 +66,7 @@ class Planted:
             "AUDIT_MAIL_TO": "officer@example.org",
             "REDIS_URL": f"redis://:{self.redis}@127.0.0.1:1/0",
             "DEAD_MAN_URL": f"http://127.0.0.1:1/{self.switch}",
-            "WATCHDOG": "1",
+            "WATCHDOG": "0",
             "THROTTLE": "1",
             "LOG_LEVEL": "DEBUG",
         }

@@ -47,7 +47,7 @@ def servers(redis: PrivateRedis, django_db_setup: None) -> Iterator[tuple[Server
         yield one, two
 
 
-@pytest.mark.parametrize("presses", [pytest.param(50, marks=once), pytest.param(1000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("presses", [pytest.param(20, marks=once), pytest.param(1000, marks=pytest.mark.prove)])
 def test_limits_are_shared_and_help_is_never_limited(
     servers: tuple[Server, Server], redis: PrivateRedis, presses: int
 ) -> None:
