@@ -10,7 +10,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, DateTimeField, F, Max, Min, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, DateTimeField, F, Max, Min, Model, OuterRef, QuerySet, Subquery, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -57,7 +57,12 @@ KINDS: dict[str, Kind] = {
         Relation, Coalesce("ended_at", "valid_to", output_field=DateTimeField()), "patient_id", "unit__controller_id"
     ),
     "messages": Kind(RoomEvent, "created_at", "room__patient_id", "room__home_id"),
-    "consents": Kind(Consent, Coalesce("ends_at", "created_at"), "patient_id", _of_room()),
+    "consents": Kind(
+        Consent,
+        Case(When(state__in=("requested", "active"), then=F("ends_at")), default=Coalesce("ends_at", "created_at")),
+        "patient_id",
+        _of_room(),
+    ),
     "plans": Kind(Plan, "made_at", "patient_id", _of_programme()),
     "alerts": Kind(Alert, "closed_at", "patient_id", "programme__unit__controller_id"),
     "admissions": Kind(Admission, "recorded_at", "patient_id", "programme__unit__controller_id"),

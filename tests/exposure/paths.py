@@ -275,15 +275,7 @@ ROUTES: dict[str, Content | Plain] = {
         ),
     ),
     "POST review/shields/{shield_id}/end": Plain("the same", (officer(first=SHIELDED, shows=""),)),
-    "POST review/look-ups": Plain(
-        "which patient has a number and which employee a name, by their ids",
-        (
-            officer(shows="", body={"kind": "patient", "identity_number": "14438810197", "reason": "Krav om innsyn."}),
-            officer(shows="", body={"kind": "staff", "name": "Sara", "reason": "Krav om innsyn."}),
-        ),
-    ),
     **rights.ROUTES,
-    "GET review/retention": Plain("how long the log is kept, and how much of it is older", (officer(shows=""),)),
     "GET consent-forms": Plain("texts of forms, the same for everybody"),
     "GET me": Plain("who I am and for whom I act"),
     "PATCH me": Plain("my own language", (Ask(by=STAFF, body={"language": "en"}, shows=""),)),

@@ -8,6 +8,14 @@ ASKED = First("POST review/erasures", ERASE, into="erasure_id", by="ola")
 HELD = First("POST me/held", {"format": "jsonl"}, into="export_id")
 
 ROUTES: dict[str, Content | Plain] = {
+    "GET review/retention": Plain("how long the log is kept, and how much of it is older", (officer(shows=""),)),
+    "POST review/look-ups": Plain(
+        "which patient has a number and which employee a name, by their ids",
+        (
+            officer(shows="", body={"kind": "patient", "identity_number": "14438810197", "reason": "Krav om innsyn."}),
+            officer(shows="", body={"kind": "staff", "name": "Sara", "reason": "Krav om innsyn."}),
+        ),
+    ),
     "POST me/held": Plain("how many lines are held about whoever asks", (Ask(body={"format": "jsonl"}, shows=""),)),
     "POST review/held": Plain(
         "how many lines are held about somebody",

@@ -15,6 +15,7 @@ ELSEWHERE = {
     "review/words.py",
     "review/meanings.py",
     "review/rights_words.py",
+    "review/night_words.py",
     "people/decide.py",  # what a client may offer
     "operate/night.py",
     "operate/players.py",

@@ -21,9 +21,6 @@ from server.vault import erased
 from server.vault.errors import Destroyed, DestructionRefused
 from tests.base import Client
 from tests.review.erased import ERASURES, WAIVED, WHY, ErasedTestCase
-from tests.support.served import sqlite_only
-
-pytestmark = sqlite_only
 
 
 class Asking(ErasedTestCase):
