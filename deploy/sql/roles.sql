@@ -5,6 +5,7 @@
 --                      and used refresh tokens
 --   samsnakk_sequencer  seals the log: reads its events, takes them off the list of those that wait, adds to the tree
 --   samsnakk_watchdog   keeps watch over calls for help: reads times and states, and who is on call; writes its report
+--   samsnakk_backup     makes back-ups: reads everything, which is sealed where it is content; changes nothing
 --
 -- Of an event either states all but its time: the database writes that, and that the event waits to be sealed.
 --
@@ -22,7 +23,8 @@ DO $$
 DECLARE
   here text;
 BEGIN
-  FOREACH here IN ARRAY ARRAY['samsnakk_owner', 'samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog'] LOOP
+  FOREACH here IN ARRAY ARRAY['samsnakk_owner', 'samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog',
+    'samsnakk_backup'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = here) THEN
       EXECUTE format('CREATE ROLE %I LOGIN', here);
     END IF;
@@ -35,24 +37,27 @@ BEGIN
       UNION ALL SELECT oid::regprocedure::text, proowner FROM pg_proc
       UNION ALL SELECT 'samsnakk_owner', member FROM pg_auth_members WHERE roleid = 'samsnakk_owner'::regrole
     ) AS made ON made.owner = pg_roles.oid
-    WHERE rolname IN ('samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog')
+    WHERE rolname IN ('samsnakk_server', 'samsnakk_sequencer', 'samsnakk_watchdog', 'samsnakk_backup')
   LOOP
     RAISE EXCEPTION '%', here
       USING HINT = 'Whoever owns a table can switch its guards off: make it samsnakk_owner''s, or revoke the membership.';
   END LOOP;
   -- Whoever hangs between two statements lets go of the head's lock, so that another may seal.
   ALTER ROLE samsnakk_sequencer SET idle_in_transaction_session_timeout = '15s';
+  GRANT pg_read_all_data TO samsnakk_backup;
   -- A temporary table comes before a table of the same name, and PUBLIC may make them.
-  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog', current_database());
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog, samsnakk_backup', current_database());
 END
 $$;
 
-REVOKE ALL ON SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
+REVOKE ALL ON SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog, samsnakk_backup;
 GRANT USAGE, CREATE ON SCHEMA public TO samsnakk_owner;
 GRANT USAGE ON SCHEMA public TO samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
 
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog;
+REVOKE ALL ON ALL TABLES IN SCHEMA public
+  FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog, samsnakk_backup;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
+  FROM PUBLIC, samsnakk_server, samsnakk_sequencer, samsnakk_watchdog, samsnakk_backup;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO samsnakk_server;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO samsnakk_server;
 

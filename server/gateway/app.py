@@ -124,7 +124,7 @@ class Gateway:
             socket.protocol = frame.protocol
             return frame
         if isinstance(frame, Hello):
-            socket.push(frames.unsupported_protocol())
+            socket.push(frames.error("unsupported_protocol"))
             await asyncio.sleep(0.05)  # let the reason leave before the close
         socket.close(frames.MALFORMED)
         return None

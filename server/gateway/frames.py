@@ -231,9 +231,6 @@ def heartbeat(heads: dict[UUID, int]) -> str:
 
 
 def error(code: str, ref: str | None = None) -> str:
-    return _dumps(type="error", code=code, ref=ref)
-
-
-def unsupported_protocol() -> str:
-    """With what is spoken here: whoever knows one of them says hello again with the highest."""
-    return _dumps(type="error", code="unsupported_protocol", ref=None, supported=list(PROTOCOLS))
+    """`unsupported_protocol` comes with what is spoken here: whoever knows one of them comes back with the highest."""
+    more = {"supported": list(PROTOCOLS)} if code == "unsupported_protocol" else {}
+    return _dumps(type="error", code=code, ref=ref, **more)

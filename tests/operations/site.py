@@ -26,7 +26,7 @@ from tests.support import plain
 from tests.support.deployed import Deployed
 from tests.support.served import ROOT, manage
 from tools.nginx import PrivateNginx
-from tools.servers import PrivateRedis, free_port
+from tools.servers import PrivatePostgres, PrivateRedis, free_port
 
 HOST = "localhost"
 START_S = 90.0
@@ -148,7 +148,7 @@ def render(folder: Path, tls: Path, servers: list[str], https: int, http: int) -
 @contextlib.contextmanager
 def built(deployed: Deployed, folder: Path) -> Iterator[Site]:
     """Everything started in order, and ended."""
-    machine, database = Machine(folder), deployed.another()
+    machine, database = Machine(folder, str(PrivatePostgres.find().parent)), deployed.another()
     with contextlib.ExitStack() as keep:
         redis = keep.enter_context(PrivateRedis())
         settle(machine, database, redis.url)
@@ -213,6 +213,7 @@ def settle(machine: Machine, database: Deployed, redis: str) -> None:
         METRICS_TOKEN="a-token-for-this-test-alone",
     )
     machine.settle("sequencer", DATABASE_URL=database.address("samsnakk_sequencer"))
+    machine.settle("backup", DATABASE_URL=database.address("samsnakk_backup"))
     machine.settle("watchdog", DATABASE_URL=database.address("samsnakk_watchdog"))
 
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -81,7 +83,7 @@ def test_each_says_the_same_four_things(page: Path) -> None:
 @pytest.mark.parametrize("page", [INDEX, *PAGES], ids=lambda page: page.stem)
 def test_names_are_those_of_the_code(page: Path) -> None:
     settings = {name.upper() for name in Environment.model_fields}
-    routes = {re.sub(r"<\w+:(\w+)>", "{}", str(one.pattern)) for one in get_resolver().url_patterns}
+    routes = set(paths(get_resolver().url_patterns))
     for word in re.findall(r"`([^`\n]+)`", page.read_text()):
         if re.fullmatch(r"samsnakk_(server|owner|sequencer|watchdog|backup)", word):
             assert word in (ROOT / "deploy" / "sql" / "roles.sql").read_text(), word
@@ -96,6 +98,16 @@ def test_names_are_those_of_the_code(page: Path) -> None:
         elif found := re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) ([\w/{}-]+)", word):
             path = re.sub(r"\{\w+\}", "{}", found[2])
             assert f"api/v1/{path}" in routes or path in routes, word
+
+
+def paths(patterns: Iterable[Any], before: str = "") -> Iterator[str]:
+    """Every route there is, what varies in it as `{}`."""
+    for one in patterns:
+        here = before + re.sub(r"<[^>]+>", "{}", str(one.pattern).strip("^$"))
+        if hasattr(one, "url_patterns"):
+            yield from paths(one.url_patterns, here)
+        else:
+            yield here
 
 
 OTHERS = {"server_status", "max_connections"}

@@ -6,8 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from server.operate import archive
 from server.settings.env import Environment
 from tests.operations.site import Site
 from tests.operations.units import DEPLOY, Machine, Unit, lines
@@ -99,6 +101,28 @@ def test_the_nightly_verification(site: Site) -> None:
     unit = Unit(site.machine, "samsnakk-verify.service")
     unit.run()
     assert "every seal holds" in unit.log.read_text()
+
+
+def test_the_nightly_back_up(site: Site) -> None:
+    """Under its own role, which reads everything; and its own folder, in which so many are kept as the unit says."""
+    folder = site.machine.folder
+    (folder / "backups" / "samsnakk").mkdir(parents=True)
+    site.machine.write("backup.pub", archive.new_key(folder / "backup.key"))
+    unit = Unit(site.machine, "samsnakk-backup.service")
+    unit.run()
+    assert "read again and whole" in unit.log.read_text()
+    [made] = (folder / "backups" / "samsnakk").glob("*.backup")
+    with made.open("rb") as file:
+        opened = archive.read(file, archive.Secret(private=archive.private_key(folder / "backup.key")))
+        assert sum(map(len, opened.pieces)) == opened.manifest["bytes"] > 10_000
+    with site.database.connect("samsnakk_backup") as connection:
+        for statement in (
+            "UPDATE people_user SET is_active = true",
+            "DELETE FROM audit_pending",
+            "CREATE TABLE x (y int)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
 
 
 def test_a_server_that_must_not_start_says_why_and_ends(tmp_path: Path, site: Site) -> None:

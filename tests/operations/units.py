@@ -38,6 +38,8 @@ class Machine:
     """Where things lie on the test's machine."""
 
     folder: Path
+    programs: str = ""
+    """A folder that comes first on PATH."""
 
     @property
     def places(self) -> dict[str, str]:
@@ -91,7 +93,8 @@ class Unit:
 
     def environment(self) -> dict[str, str]:
         """What systemd would hand over, and nothing of ours."""
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+        path = "/usr/local/bin:/usr/bin:/bin"
+        env = {"PATH": f"{self.machine.programs}:{path}".strip(":"), "LANG": "C.UTF-8"}
         for file in self.said.get("EnvironmentFile", []):
             path = Path(self.machine.here(file.removeprefix("-")))
             if path.exists() or not file.startswith("-"):
