@@ -24,7 +24,8 @@ class DevicesOfSessions:
 
     def counts(self, sids: Collection[UUID]) -> Mapping[UUID, int]:
         rows = Address.objects.heard().filter(kind=AddressKind.PUSH, session__in=list(sids)).values("session")
-        return {row["session"]: row["n"] for row in rows.order_by("session").annotate(n=Count("id"))}
+        found = rows.order_by("session").annotate(n=Count("id")).values_list("session", "n")
+        return {sid: n for sid, n in found if sid is not None}
 
     def tell(self, user_id: UUID, *, about: UUID) -> None:
         due = now() + PATIENCE

@@ -70,7 +70,7 @@ class Proof(Devices, TownTestCase):
         assert answer.json().get("code") not in ("step_up_needed", "in_person_only"), answer.content
 
     def test_a_phone_that_staff_let_in(self) -> None:
-        let_in = {"method": "in_person", "level": 2, "as_patient": True}
+        let_in: dict[str, Any] = {"method": "in_person", "level": 2, "as_patient": True}
         new, old = self.device("are", **let_in), self.old(**let_in)
         give = f"{self.asked.asks}/give"
         self.stale(new, "post", give, code="in_person_only")

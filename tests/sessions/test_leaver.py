@@ -66,7 +66,7 @@ class Leaver(Devices, Night, GatewayTestCase):
 
     shared = False
     heartbeat_s = 60.0
-    phone: Device
+    mobile: Device
     desktop: Device
     at_night: Client
     browser: Subscription
@@ -83,21 +83,21 @@ class Leaver(Devices, Night, GatewayTestCase):
         """A working night: two devices and the shift's session, a calendar, a room, and Trine's call, which he has."""
         self.room: Opened = self.open_shared_room("kari", propose=("nils",))
         self.post(self.room, "nils", "Vi ses i morgen.")
-        self.phone, self.desktop = self.device("nils", kind="iphone"), self.device("nils", kind="windows")
-        self.browser = self.push.subscribe(key=self.phone.client.ok("get", "push/key")["key"])
-        self.phone.client.ok("post", "devices", {"subscription": self.browser, "name": "Mobilen"})
-        self.phone.client.ok("put", "me/reach", {"phone": NUMBER, "email": ""})
+        self.mobile, self.desktop = self.device("nils", kind="iphone"), self.device("nils", kind="windows")
+        self.browser = self.push.subscribe(key=self.mobile.client.ok("get", "push/key")["key"])
+        self.mobile.client.ok("post", "devices", {"subscription": self.browser, "name": "Mobilen"})
+        self.mobile.client.ok("put", "me/reach", {"phone": NUMBER, "email": ""})
         Shift.objects.all().delete()
         mine, self.next = self.shift("nils"), self.shift("nils", begins=now() + 24 * HOUR)
-        started = self.phone.client.ok("post", f"on-call/shifts/{mine.id}/start", {})
+        started = self.mobile.client.ok("post", f"on-call/shifts/{mine.id}/start", {})
         self.at_night = Client()
         self.at_night.token = started["token"]
         self.at_night.credentials(HTTP_AUTHORIZATION=f"Bearer {started['token']}")
         said = {"programme": str(self.programme.id), "whole_team": True}
-        self.feed = self.phone.client.ok("post", "on-call/feeds", said)["url"].split("/api/v1/")[1]
+        self.feed = self.mobile.client.ok("post", "on-call/feeds", said)["url"].split("/api/v1/")[1]
         prove_nils()
         self.call = self.pressed()
-        self.phone.client.ok("post", f"alerts/{self.call['id']}/accept", {})
+        self.mobile.client.ok("post", f"alerts/{self.call['id']}/accept", {})
 
     def waiting(self) -> None:
         """A page, a notice and a message are on their way to him: nothing of it has been sent."""
@@ -111,7 +111,7 @@ class Leaver(Devices, Night, GatewayTestCase):
 
     async def sockets(self, gateway: Any) -> list[Phone]:
         found = []
-        for token in (self.phone.token, self.desktop.token, self.at_night.token):
+        for token in (self.mobile.token, self.desktop.token, self.at_night.token):
             found.append(await self.connect(gateway))
             await found[-1].hello(token)
         return found
@@ -137,11 +137,11 @@ class Leaver(Devices, Night, GatewayTestCase):
         await self.rest(self.the_record_stays)
 
     def nothing_is_open(self) -> None:
-        for client in (self.phone.client, self.desktop.client, self.at_night):
+        for client in (self.mobile.client, self.desktop.client, self.at_night):
             for path in ("me", self.room.path, f"alerts/{self.call['id']}"):
                 answer = client.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (401, "session_ended"), path
-        for device in (self.phone, self.desktop):
+        for device in (self.mobile, self.desktop):
             refused("session_ended", device.refresh)
         assert Client().get(self.feed).status_code == 404
         assert left() == [0, 0, 0, 0]

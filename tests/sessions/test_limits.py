@@ -133,7 +133,7 @@ class Limits(Devices, TownTestCase):
 
 class LimitsOfSockets(Devices, GatewayTestCase):
     async def test_a_socket_reads_and_writes_as_it_may(self) -> None:
-        let_in = {"method": "in_person", "level": 2, "as_patient": True}
+        let_in: dict[str, Any] = {"method": "in_person", "level": 2, "as_patient": True}
         device = await self.rest(lambda: self.device("are", **let_in))
         async with self.gateway(in_person_may=["read"]) as gateway:
             phone = await self.connect(gateway)

@@ -170,7 +170,7 @@ class Refresh(Devices, TownTestCase):
         return User.objects.filter(id=one.session.user_id)
 
     def _engagement(self, one: Device) -> Any:
-        return Engagement.objects.filter(id=one.session.engagement_id)
+        return Engagement.objects.filter(sessions=one.session)
 
 
 class InAnyOrder(Devices, TownPropertyTestCase):

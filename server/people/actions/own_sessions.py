@@ -80,8 +80,8 @@ def sign_out_patient(*, acting: Acting, patient_id: UUID) -> int:
     Returns how many. Raises NotFound.
     """
     patient = open_patient(acting, patient_id)
-    as_patient = Session.objects.filter(user_id=patient.user_id, engagement=None, officer=None)
-    ended = close_sessions(as_patient, reason=BY_STAFF, actor=acting.actor) if patient.user_id is not None else []
+    as_patient = Session.objects.filter(user__patient=patient, engagement=None, officer=None)
+    ended = close_sessions(as_patient, reason=BY_STAFF, actor=acting.actor)
     record(
         Entry(
             "patient.signed_out",

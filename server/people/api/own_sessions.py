@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.common.errors import Unauthenticated
+from server.common.limiting import spend
+from server.common.proxies import address_key
 from server.people.actions import own_sessions
 from server.people.actions.refresh import refresh
 from server.people.actors import acting
@@ -53,7 +55,7 @@ class OwnSessionsOut(serializers.Serializer[Any]):
 class RefreshTokens(APIView):
     """New tokens. Nobody has to be signed in: the token that opens doors may have run out long ago."""
 
-    authentication_classes: ClassVar[Any] = ()
+    authentication_classes = ()
     permission_classes = (AllowAny,)
 
     @extend_schema(
@@ -74,7 +76,12 @@ class RefreshTokens(APIView):
             if not token:
                 raise Unauthenticated
             enforce_csrf(request)
-        done = refresh(token=token)
+        try:
+            done = refresh(token=token)
+        except Unauthenticated as refusal:
+            if refusal.code == Unauthenticated.code:  # nobody's token: whoever tries others is slowed down, alone
+                spend("refresh", address_key(request.META.get("REMOTE_ADDR", "")))
+            raise
         session = done.session
         response = Response(
             RefreshedOut(

@@ -1,0 +1,86 @@
+"""Whoever guesses is slowed down, by person, session or address; nobody is kept from help, or from their own tokens, by
+what others do."""
+
+from server.alerts.demo import build_programme
+from server.common.ids import new_id
+from tests.base import Client, TownTestCase
+from tests.sessions.base import Devices
+from tests.support.limits import limited
+from tests.support.served import sqlite_only
+
+pytestmark = sqlite_only
+
+HERE, THERE = "203.0.113.7", "203.0.113.8"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+BY_ADDRESS = {
+    "sign-in/refresh": ("refresh", {"refresh": "0" * 64}),
+    "sign-in/exchange": ("exchange", {"code": "unknown", "verifier": VERIFIER}),
+    "sign-in/in-person": ("sign-in", {"code": "7QK2-M9TX-4HZD"}),
+}
+BY_PERSON = {
+    "me/step-up/totp": ("totp", {"code": "000000"}),
+    "me/step-up/recovery": ("recovery", {"code": "0000-0000-0000"}),
+    "me/step-up/passkey": ("step-up", {"credential": {}}),
+    "me/totp/confirm": ("totp", {"code": "000000"}),
+}
+MANY = 3
+
+
+class Guessing(Devices, TownTestCase):
+    def given(self) -> None:
+        build_programme()
+        self.key = self.person("trine").ok("post", "alert-keys", {"label": "Mobilen"})["key"]
+
+    def statuses(self, client: Client, path: str, body: object, address: str = HERE, times: int = MANY) -> list[int]:
+        return [client.post(path, body, REMOTE_ADDR=address).status_code for _ in range(times)]
+
+    def still_called(self) -> None:
+        """From the same address, with her key and with her session."""
+        phone = Client()
+        phone.credentials(HTTP_AUTHORIZATION=f"Alert-Key {self.key}")
+        for client in (phone, self.person("trine")):
+            assert client.put(f"alerts/{new_id()}", {}, REMOTE_ADDR=HERE).status_code in (200, 201)
+
+    def test_by_address_whoever_is_not_signed_in(self) -> None:
+        for path, (scope, body) in BY_ADDRESS.items():
+            with limited(f"{scope}={MANY}/60"):
+                assert 429 not in self.statuses(Client(), path, body), path
+                answer = Client().post(path, body, REMOTE_ADDR=HERE)
+                assert (answer.status_code, answer.json()["code"]) == (429, "too_many"), path
+                assert int(answer["Retry-After"]) > 0
+                assert self.statuses(Client(), path, body, THERE, 1) != [429], "another address is not held back"
+                self.still_called()
+
+    def test_by_person_whoever_is(self) -> None:
+        for path, (scope, body) in BY_PERSON.items():
+            with limited(f"{scope}={MANY}/600"):
+                thief, other_place = self.device("trine").client, self.device("trine").client
+                assert 429 not in self.statuses(thief, path, body), path
+                assert self.statuses(thief, path, body, THERE, 1) == [429], f"{path}: an address more helps nobody"
+                assert self.statuses(other_place, path, body, THERE, 1) == [429], f"{path}: nor a session more"
+                assert self.statuses(self.device("are").client, path, body, HERE, 1) != [429], path
+                self.still_called()
+
+    def test_tokens_that_are_right_are_not_held_back_by_others_that_are_wrong(self) -> None:
+        """A whole ward has one address. Red when the address is counted before the token is looked at."""
+        with limited(f"refresh={MANY}/60"):
+            self.statuses(Client(), "sign-in/refresh", {"refresh": "0" * 64}, times=MANY + 1)
+            phone = self.device("are")
+            answer = Client().post("sign-in/refresh", {"refresh": phone.refresh}, REMOTE_ADDR=HERE)
+            assert answer.status_code == 200
+
+    def test_a_session_that_refreshes_without_end_holds_back_itself_alone(self) -> None:
+        phone, other = self.device("are"), self.device("are")
+        with limited(f"refresh={MANY}/60"):
+            for _ in range(MANY):
+                phone.again()
+            assert Client().post("sign-in/refresh", {"refresh": phone.refresh}).status_code == 429
+            phone.client.ok("get", "me")
+            other.again()
+        phone.again()
+
+    def test_a_hundred_wrong_ones_end_nothing(self) -> None:
+        phone = self.device("are")
+        self.statuses(Client(), "sign-in/refresh", {"refresh": "0" * 64}, times=30)
+        assert phone.row().ended_at is None
+        phone.again()
