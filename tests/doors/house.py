@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pyotp
+
 from server.alerts.demo import build_programme
 from server.alerts.models import Enrolment, Shift, ShiftCheck, TeamMember
 from server.audit.entry import SYSTEM
@@ -20,10 +22,13 @@ from server.notify.actions import Order, enqueue, page_token
 from server.notify.signing import SIGNATURE, TIMESTAMP, sign
 from server.people import actions as people
 from server.people.actions.sessions import sign_in_lasting
-from server.people.models import Controller, Unit, User
+from server.people.crowd import unused_numbers
+from server.people.models import Controller, TotpSecret, Unit, User
+from server.people.relying_party import relying_party
 from tests.base import JSON, Client
 from tests.exposure.asks import Ask
 from tests.exposure.stage import Answer, Ids, Path, Stage
+from tests.support.authenticator import Authenticator
 from tests.support.deliveries import SECRET, means
 from tests.support.push_service import Subscription
 
@@ -48,6 +53,7 @@ PEOPLE = {
 }
 """Who each column of the table is."""
 CALLBACK = "POST notify/callback"
+ONE_TIME = ("POST me/step-up/totp", "POST me/totp/confirm")
 PUSH_HOST = "127.0.0.1:9"
 """Nobody answers there, and nothing is sent."""
 
@@ -66,6 +72,8 @@ class House(Stage):
         for name in PEOPLE.values():
             self.person(name)
         self._elsewhere()
+        with open_means():  # as it is asked: passkeys are for the public address
+            self._proofs()
 
     def _elsewhere(self) -> None:
         """Are is signed in on another device too, and on one whose tokens are refreshed."""
@@ -73,6 +81,36 @@ class House(Stage):
         other, _ = people.sign_in(user=are, method="demo")
         lasting = sign_in_lasting(user=are, method="demo", level=0, device="android")
         self.ids |= {"sid": str(other.sid), "refresh": lasting.refresh}
+
+    def _proofs(self) -> None:
+        """Are has a passkey and one-time codes, others of both half made, and recovery codes; an authenticator has
+        answered what his session asked, and nobody has seen it. Kari has made a code for his phone."""
+        are, site = self.person("are"), relying_party().origins[0]
+        key, other = Authenticator(site), Authenticator(site)
+        credential = key.create(are.ok("post", "me/passkeys/options")["options"])
+        known = are.ok("post", "me/passkeys", {"credential": credential})
+        self.one_time = pyotp.TOTP(are.ok("post", "me/totp")["secret"])
+        are.ok("post", "me/totp/confirm", {"code": self.one_time.at(now())})
+        TotpSecret.objects.update(last_step=0)
+        self.first_time = pyotp.TOTP(are.ok("post", "me/totp")["secret"])
+        proof = key.get(are.ok("post", "me/step-up/options")["options"])
+        made = other.create(are.ok("post", "me/passkeys/options")["options"])
+        code = self.person("kari").ok("post", f"patients/{self.ids['patient_id']}/sign-in-codes", {"how": "passport"})
+        relation = {"kind": "treatment", "reason": "Henvist"}
+        new = {"name": "Test Testesen", "national_identity_number": unused_numbers(1)[0], "relation": relation}
+        newcomer = self.person("sara").ok("post", "patients", new)["id"]
+        self.ids |= {
+            "passkey_id": known["id"],
+            "passkey": proof["id"],
+            "new_passkey": made["id"],
+            **{f"passkey_{name}": str(value) for name, value in proof["response"].items()},
+            **{f"new_passkey_{name}": str(value) for name, value in made["response"].items()},
+            "recovery": are.ok("post", "me/recovery-codes")["codes"][0],
+            "code_id": code["id"],
+            "sign_in_code": self.person("sara").ok("post", f"patients/{newcomer}/sign-in-codes", {"how": "passport"})[
+                "code"
+            ],
+        }
 
     def _newcomers(self) -> None:
         """Staff of a unit and of a controller that have nothing to do with Are, and an officer of the latter."""
@@ -181,6 +219,8 @@ class House(Stage):
     def ask(self, client: Client, path: Path, ids: Ids, *, key: str = "") -> Answer:
         if path.route == CALLBACK:
             return self._callback(client)
+        codes = {"one_time": self.one_time, "first_time": self.first_time} if path.route in ONE_TIME else {}
+        ids = {**ids, **{name: totp.at(now()) for name, totp in codes.items()}}
         return super().ask(client, path, ids, key=key)
 
     def _callback(self, client: Client) -> Answer:

@@ -25,6 +25,21 @@ QUIET = {"hours": {"every": ["22:00", "07:00"]}}
 NEW_PROGRAMME = {"code": "natt", "name": "Natt", "unit": "{unit_id}"}
 BROWSER = {"endpoint": "http://127.0.0.1:9/new", "keys": {"p256dh": "{p256dh}", "auth": "{auth}"}}
 
+PASSKEY = {
+    "id": "{passkey}",
+    "rawId": "{passkey}",
+    "type": "public-key",
+    "clientExtensionResults": {},
+    "response": {name: f"{{passkey_{name}}}" for name in ("clientDataJSON", "authenticatorData", "signature")},
+}
+NEW_PASSKEY = {
+    "id": "{new_passkey}",
+    "rawId": "{new_passkey}",
+    "type": "public-key",
+    "clientExtensionResults": {},
+    "response": {name: f"{{new_passkey_{name}}}" for name in ("clientDataJSON", "attestationObject")},
+}
+
 LOOK_UP = {"kind": "patient", "identity_number": "{number}", "reason": "Krav om innsyn."}
 
 ACCEPTED = First("POST alerts/{alert_id}/accept", {}, by="ida")
@@ -126,6 +141,27 @@ REQUESTS: dict[str, Ask] = {
     "DELETE patients/{patient_id}/sessions": by("kari"),
     "POST sign-in/refresh": by("nobody", {"refresh": "{refresh}"}),
     "PUT me/quiet-hours": by("are", QUIET),
+    # --- what people prove who they are with ---
+    "GET me/passkeys": by("are"),
+    "POST me/passkeys": by("are", {"credential": NEW_PASSKEY}),
+    "POST me/passkeys/options": by("are"),
+    "DELETE me/passkeys/{passkey_id}": by("are"),
+    "GET me/totp": by("are"),
+    "POST me/totp": by("are"),
+    "POST me/totp/confirm": by("are", {"code": "{first_time}"}),
+    "DELETE me/totp": by("are"),
+    "GET me/recovery-codes": by("are"),
+    "POST me/recovery-codes": by("are"),
+    "GET me/step-up": by("are"),
+    "POST me/step-up/options": by("are"),
+    "POST me/step-up/passkey": by("are", {"credential": PASSKEY}),
+    "POST me/step-up/totp": by("are", {"code": "{one_time}"}),
+    "POST me/step-up/recovery": by("are", {"code": "{recovery}"}),
+    "GET patients/{patient_id}/sign-in-codes": by("kari"),
+    "POST patients/{patient_id}/sign-in-codes": by("kari", {"how": "passport"}),
+    "DELETE patients/{patient_id}/sign-in-codes/{code_id}": by("kari"),
+    "POST patients/{patient_id}/sign-in-codes/{code_id}/confirm": by("sara"),
+    "POST sign-in/in-person": by("nobody", {"code": "{sign_in_code}"}),
     "POST devices/{device_id}/test": by("are", {}),
     "POST pages/{token}/receipt": by("nobody", {}, token="{page_token}"),
     "POST pages/{token}/accept": by("nobody", {}, token="{page_token}"),
