@@ -8,7 +8,7 @@ run story: export TOWN_PORT := $(or $(TOWN_PORT),$(shell expr $(PORT) + 1))
 # VAR_DIR, DATABASE_URL, REDIS_URL and the rest of the environment pass through as they are.
 
 PY := .venv/bin/python
-PROOFS := $(addprefix tests/,prove consent doors exposure faults gateway http logs operate tools test_settings.py)
+PROOFS := $(addprefix tests/,prove consent doors exposure faults gateway http logs operate operations tools test_settings.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
 .PHONY: help run test prove bench bench-alerts story lint format lock audit-deps sbom clean venv-run venv-dev

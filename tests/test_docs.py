@@ -66,7 +66,9 @@ def test_pages_name_no_place_outside(page: Path) -> None:
     without_addresses = re.sub(r"\w+://\S+", "", said)
     assert set(re.findall(r"(?<![\w./~}*)\]-])/(\w[\w.-]*)/", without_addresses)) <= PLACES
     addresses = re.findall(r"(?:https?|wss?)://([\w.-]+)", said)
-    assert {one for one in addresses if not re.fullmatch(r"127\.0\.0\.1|localhost|samsnakk|.*\.example(\.no)?", one)} == set()
+    assert {
+        one for one in addresses if not re.fullmatch(r"127\.0\.0\.1|localhost|samsnakk|.*\.example(\.no)?", one)
+    } == set()
 
 
 def test_no_file_knows_where_it_was_written() -> None:

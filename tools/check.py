@@ -43,6 +43,7 @@ WAITING = (
     "tests/journeys",
     "tests/logs",
     "tests/operate",
+    "tests/operations",
     "tests/test_deploy.py",
     "tests/test_readme.py",
     "tests/test_settings.py",
