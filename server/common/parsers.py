@@ -32,7 +32,8 @@ def loads(text: str) -> Any:
         value = _decode(text)
     except (ValueError, RecursionError):
         raise Unfit("not JSON") from None
-    if "\\u" in text or "\x00" in text or not text.isascii():
+    deep = text.count("[") + text.count("{") > MAX_DEPTH  # at most: what parses may still be too deep to write again
+    if deep or "\\u" in text or "\x00" in text or not text.isascii():
         _check(value, 0)
     return value
 
