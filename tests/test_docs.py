@@ -24,7 +24,7 @@ PAGES = [
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"`((?:server|tests|tools|bench|deploy|docs|requirements)/[\w./*@-]+)(?:::(\w+))?`")
-PLACES = {"api", "ws", "health", "metrics", "etc", "opt", "run", "var", "usr", "proc"}
+PLACES = {"admin", "api", "ws", "health", "metrics", "etc", "opt", "run", "var", "usr", "proc"}
 """Where an absolute path or an address of the server may begin."""
 CODES = {
     *(f"S{n}" for n in range(1, 13)),

@@ -15,6 +15,8 @@ TYPES: dict[str, Any] = {
     "access_log.proof_read": _("Fetching a proof that an event is in the log."),
     "access_log.viewed": _("Reading a patient's log."),
     "admin.viewed": _("An administrator looked at a page of the administrators' site."),
+    "administrator.appointed": _("Letting somebody administer the product."),
+    "administrator.ended": _("Ending that somebody administers the product."),
     "admission.recorded": _("Recording that a patient was admitted."),
     "admission.taken_back": _("Taking back an admission that was recorded by mistake."),
     "admission.viewed": _("Seeing when a patient was admitted."),

@@ -10,6 +10,8 @@ _HELD_TRIED = _("%(who)s tried to take out all that is held about a person. It w
 
 DONE: dict[str, Any] = {
     "admin.viewed": _("%(who)s looked at a page for administrators."),
+    "administrator.appointed": _("%(who)s let somebody administer this product."),
+    "administrator.ended": _("%(who)s ended that somebody administers this product."),
     "contact_point.added": _("%(who)s registered a contact point."),
     "contact_point.tended": _("%(who)s said who tends a contact point."),
     "erasure.asked": _("%(who)s asked for all that is held about you to be destroyed."),

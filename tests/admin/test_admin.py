@@ -1,12 +1,15 @@
 """The administrators' pages: every page walked as administrator and as everybody else, what can be done there, and that
 nothing of a patient is on any of them."""
 
+import io
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -172,6 +175,27 @@ class Walk(AdminTestCase):
         answer = self.admin.post(address, {"name": "x"})
         assert answer.status_code == 403
         assert not Controller.objects.filter(name="x").exists()
+
+
+class Appointed(AdminTestCase):
+    def run_it(self, *words: str) -> str:
+        out = io.StringIO()
+        call_command("administrator", *words, stdout=out)
+        return out.getvalue()
+
+    def test_by_the_shell_alone(self) -> None:
+        assert self.run_it("grete", "--register", "Grete Ny").endswith(": administers\n")
+        grete = User.objects.get(username="grete")
+        assert grete.is_administrator
+        people.sign_in(user=grete, method="demo")
+        self.run_it("grete", "--end")
+        assert not Session.objects.filter(user=grete, ended_at=None).exists()
+        types = [one.type for one in self.audit(object_id=grete.id)]
+        assert types[:3] == ["user.registered", "administrator.appointed", "administrator.ended"]
+        for wrong in (["nobody"], ["are"], ["kari", "--register", "Kari To"]):
+            with pytest.raises(CommandError):
+                self.run_it(*wrong)
+        assert not User.objects.get(username="kari").is_administrator
 
 
 class Acts(AdminTestCase):

@@ -16,6 +16,7 @@ COMMANDS: dict[str, Content | Plain] = {
     "vault": Plain("ids, versions and counts of keys"),
     "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),
+    "administrator": Plain("the id of an account"),
     "person": Content("all that is held about one person, for whoever has the server's shell; for a reason, on record"),
     "review": Plain("counts and positions of officers' lines"),
     "notify": Plain("ids of keys, times, and how many devices are registered for each"),

@@ -42,6 +42,7 @@ OTHER_WORDS = {
         "vault.custody",
     ),  # ports
     "vault.erased",  # what is signed
+    "http.request",  # a message of ASGI
     "room.closed",  # a frame
 }
 MADE = {

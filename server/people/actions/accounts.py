@@ -7,7 +7,9 @@ from django.db import IntegrityError, transaction
 from server.audit.actions import record
 from server.audit.entry import Actor, Entry
 from server.common.errors import Conflict, NotFound
-from server.people.models import ContactPoint, Language, Unit, User
+from server.people.actions.leaving import end_ways_in
+from server.people.actions.sessions import close_sessions
+from server.people.models import ContactPoint, Language, Patient, Session, Unit, User
 
 
 @transaction.atomic
@@ -21,6 +23,38 @@ def register_user(*, username: str, name: str, language: str = Language.BOKMAL, 
     except IntegrityError:
         raise Conflict(code="username_taken") from None
     record(Entry("user.registered", actor, object_id=user.id))
+    return user
+
+
+@transaction.atomic
+def appoint_administrator(*, username: str, actor: Actor) -> User:
+    """Let somebody who works here administer. Twice is once. Raises NotFound; Conflict `patient_account`."""
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
+    if user is None:
+        raise NotFound
+    if Patient.objects.filter(user=user).exists():
+        raise Conflict(code="patient_account")
+    if not user.is_administrator:
+        user.is_administrator = True
+        user.save(update_fields=["is_administrator"])
+        record(Entry("administrator.appointed", actor, object_id=user.id))
+    return user
+
+
+@transaction.atomic
+def end_administrator(*, username: str, actor: Actor) -> User:
+    """They administer no more; their sessions end, and with nothing else to do here what they sign in with. Twice is
+    once. Raises NotFound."""
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
+    if user is None:
+        raise NotFound
+    if user.is_administrator:
+        user.is_administrator = False
+        user.save(update_fields=["is_administrator"])
+        record(Entry("administrator.ended", actor, object_id=user.id))
+        own = Session.objects.filter(user=user, engagement=None, officer=None)
+        close_sessions(own, reason="engagement_ended", actor=actor)
+        end_ways_in(user_id=user.id, actor=actor)
     return user
 
 
