@@ -52,7 +52,7 @@ class SigningIn(BaseSettings):
 
     @field_validator("in_person_may", mode="before")
     @classmethod
-    def _words(cls, value: Any) -> Any:
+    def _of_in_person(cls, value: Any) -> Any:
         words = [word for word in value.replace(",", " ").split() if word] if isinstance(value, str) else value
         if any(word not in IN_PERSON for word in words):
             raise ValueError("expected some of read, write, consent")
