@@ -33,11 +33,21 @@ _COMMON = {
     "404": "Foreign, ended or missing: always the same answer.",
     "405": "This address does not answer to that method.",
     "406": "Only application/json is answered.",
+    "408": "It took too long to arrive; the connection is closed.",
     "409": "At odds with what is there already.",
     "413": "Too large.",
     "415": "Only application/json is understood.",
     "429": "Too many; wait `Retry-After` seconds.",
+    "431": "The headers are too large, or too many.",
     "503": "Something that this needs does not answer now.",
+}
+_HEADERS: dict[str, Any] = {
+    "429": {
+        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which there is room."},
+        "RateLimit-Policy": {"schema": {"type": "string"}, "description": 'Which limit: `"act";q=3000;w=60`.'},
+        "RateLimit": {"schema": {"type": "string"}, "description": 'What is left of it: `"act";r=0;t=42`.'},
+    },
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which to try again."}},
 }
 
 
@@ -63,8 +73,8 @@ class Schema(AutoSchema):
         if operation is None:
             return None
         for status, words in _COMMON.items():
-            operation["responses"].setdefault(
-                status,
-                {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}},
-            )
+            said: dict[str, Any] = {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
+            if status in _HEADERS:
+                said["headers"] = _HEADERS[status]
+            operation["responses"].setdefault(status, said)
         return operation

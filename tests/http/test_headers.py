@@ -129,6 +129,11 @@ class Answers(TownTestCase):
             assert kari.patch("me", {}).headers["RateLimit-Policy"] == '"act";q=2;w=60', "what changes is counted apart"
             assert self.person("frida").get("me").status_code == 200, "another person"
 
+    def test_what_is_said_of_limits_is_documented(self) -> None:
+        answers = Client().get("schema/").json()["paths"]["/api/v1/me"]["get"]["responses"]
+        assert set(answers["429"]["headers"]) == {"Retry-After", "RateLimit-Policy", "RateLimit"}
+        assert {"408", "413", "431"} <= set(answers)
+
     def test_one_address_and_one_device(self) -> None:
         kari, frida = self.person("kari"), self.person("frida")
         with limited("device=2/60"):
