@@ -1,8 +1,11 @@
 """The units of deploy/ say what systemd takes, are shut off from what they do not need, and their lines run."""
 
+import ast
+import inspect
 import re
 import shutil
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import psycopg
 import pytest
 
 from server.operate import archive
-from server.settings.env import Environment
+from server.settings.env import Environment, read_environment
 from tests.operations.site import Site
 from tests.operations.units import DEPLOY, Machine, Unit, lines
 from tests.support.served import once
@@ -75,6 +78,29 @@ def test_what_the_examples_set_is_known() -> None:
     for path in DEPLOY.glob("*.env.example"):
         said = {line.partition("=")[0] for line in path.read_text().splitlines() if line and line[0] != "#"}
         assert said <= known, path
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.glob("*.env.example")), ids=lambda path: path.name)
+def test_what_the_examples_say_can_be_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Environment.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for line in path.read_text().splitlines():
+        if line and line[0] != "#":
+            monkeypatch.setenv(*line.split("=", 1))
+    assert read_environment().mode == "production"
+
+
+def test_no_check_of_a_setting_is_lost() -> None:
+    """Parts of the environment that have a check of one name share one of the two."""
+    own = [name for part in (Environment, *Environment.__bases__) for name in checks_of(part)]
+    assert sorted(own) == sorted(set(own))
+
+
+def checks_of(part: type) -> list[str]:
+    """The validators that a class itself defines."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
+    defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [one.name for one in defined if any("validator" in ast.unparse(mark) for mark in one.decorator_list)]
 
 
 def test_what_goes_on_goes_on(site: Site) -> None:
