@@ -94,7 +94,7 @@ def thin(folder: Path, keep: int) -> list[Path]:
 def _standing() -> dict[str, Any]:
     """What a reader wants to know of the database without opening it: no content, nobody's name."""
     newest = latest()
-    applied = MigrationRecorder.Migration.objects.order_by("app", "name")  # type: ignore[attr-defined]
+    applied = MigrationRecorder.Migration.objects.order_by("app", "name")
     last = dict(applied.values_list("app", "name"))
     return {"log": {"size": newest.size, "checkpoint": newest.note} if newest else None, "migrations": last}
 
