@@ -1,12 +1,11 @@
 """What answers tell a browser, whose pages may speak to us, and whose word counts for an address."""
 
 import asyncio
+import runpy
 from typing import Any
 from unittest import mock
 from uuid import uuid4
 
-import pytest
-from django.conf import settings
 from django.test import SimpleTestCase, override_settings
 
 from server.common.doors import Doors
@@ -14,7 +13,7 @@ from server.common.origins import own_host
 from server.common.proxies import PASSED_ON, address_key, believed
 from tests.base import Client, TownTestCase
 from tests.support.limits import limited
-from tests.support.served import sqlite_only
+from tests.support.served import ROOT, sqlite_only
 
 pytestmark = sqlite_only
 
@@ -240,6 +239,18 @@ class Sockets(SimpleTestCase):
             assert not self.passed(host="evil.example", origin="https://evil.example")
 
 
-@pytest.mark.parametrize("name", ["SESSION_COOKIE_HTTPONLY", "SECURE_CONTENT_TYPE_NOSNIFF"])
-def test_flags(name: str) -> None:
-    assert getattr(settings, name) is True
+def test_what_production_sets() -> None:
+    """Read as a production process reads it, from an environment of its own."""
+    env = {"MODE": "production", "SECRET_KEY": "x" * 64, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with mock.patch.dict("os.environ", env, clear=True):
+        found = runpy.run_path(str(ROOT / "server" / "settings" / "__init__.py"))
+    for name in ("SESSION", "CSRF"):
+        assert found[f"{name}_COOKIE_SECURE"] is True
+        assert found[f"{name}_COOKIE_SAMESITE"] == "Strict"
+        assert found[f"{name}_COOKIE_NAME"].startswith("__Host-"), "no other host of the domain sets it"
+    assert found["SESSION_COOKIE_HTTPONLY"] is True
+    assert found["SECURE_HSTS_SECONDS"] >= 365 * 24 * 3600
+    assert found["SECURE_HSTS_INCLUDE_SUBDOMAINS"] is found["SECURE_SSL_REDIRECT"] is True
+    assert found["SECURE_CONTENT_TYPE_NOSNIFF"] is True
+    assert found["DEBUG"] is False
+    assert "SECURE_PROXY_SSL_HEADER" not in found, "nobody's word for TLS, unless a proxy is named"
