@@ -13,7 +13,7 @@ from server.audit.entry import Actor
 from server.audit.ports import RECIPIENTS
 from server.audit.refusals import record_refusal
 from server.common import problems
-from server.common.errors import NotFound, Problem, Unavailable
+from server.common.errors import Forbidden, NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.consent.records import ExcludedPeople
 from server.notify.ports import MESSAGES, PAGES
@@ -77,6 +77,11 @@ def _actor(request: Any) -> Actor:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Unknown paths answer as foreign ones do."""
     return problems.answer(NotFound(), request)
+
+
+def not_trusted(request: HttpRequest, reason: str = "") -> JsonResponse:
+    """A form that another site may have made (the administrators' pages)."""
+    return problems.answer(Forbidden(code="csrf_failed"), request)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

@@ -139,6 +139,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "no-referrer"
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "server.wiring.not_trusted"
 # The middleware would look at every request; cookies are accepted in one place only, which enforces CSRF itself
 # (server/people/authentication.py). A bearer token is sent by no browser on its own.
 # The rest asks for what Django's admin site needs where people sign in to it; at ours they are in a session already
