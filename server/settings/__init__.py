@@ -198,6 +198,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ExportKindEnum": "server.review.models.shields.Export.Kind",
         "ExportStateEnum": "server.review.models.shields.Export.State",
         "MessageKindEnum": "server.rooms.posting.KINDS",
+        "ProviderKindEnum": "server.people.api.sign_in.KINDS",
+        "SignInReturnEnum": "server.people.api.sign_in.RETURNS",
         "MemberStateEnum": "server.rooms.serializers.MEMBER_STATES",
     },
     "SERVE_INCLUDE_SCHEMA": False,

@@ -23,12 +23,15 @@ from server.notify.signing import SIGNATURE, TIMESTAMP, sign
 from server.people import actions as people
 from server.people.actions.sessions import sign_in_lasting
 from server.people.crowd import unused_numbers
-from server.people.models import Controller, TotpSecret, Unit, User
+from server.people.models import Controller, HandOver, OidcAttempt, TotpSecret, Unit, User
+from server.people.oidc.checks import challenge_of
+from server.people.oidc.flow import digest
 from server.people.relying_party import relying_party
 from tests.base import JSON, Client
 from tests.exposure.asks import Ask
 from tests.exposure.stage import Answer, Ids, Path, Stage
 from tests.support.authenticator import Authenticator
+from tests.support.canned_provider import ID, canned_provider
 from tests.support.deliveries import SECRET, means
 from tests.support.push_service import Subscription
 
@@ -54,6 +57,7 @@ PEOPLE = {
 """Who each column of the table is."""
 CALLBACK = "POST notify/callback"
 ONE_TIME = ("POST me/step-up/totp", "POST me/totp/confirm")
+STATE, VERIFIER = "s" * 43, "v" * 43
 PUSH_HOST = "127.0.0.1:9"
 """Nobody answers there, and nothing is sent."""
 
@@ -74,6 +78,7 @@ class House(Stage):
         self._elsewhere()
         with open_means():  # as it is asked: passkeys are for the public address
             self._proofs()
+        self._ways_in()
 
     def _elsewhere(self) -> None:
         """Are is signed in on another device too, and on one whose tokens are refreshed."""
@@ -81,6 +86,29 @@ class House(Stage):
         other, _ = people.sign_in(user=are, method="demo")
         lasting = sign_in_lasting(user=are, method="demo", level=0, device="android")
         self.ids |= {"sid": str(other.sid), "refresh": lasting.refresh}
+
+    def _ways_in(self) -> None:
+        """Are has begun to sign in at a provider; another time he has come back, to sign in and to prove who he is."""
+        are = User.objects.get(username="are")
+        here = self.person("are").ok("get", "me")["session"]["id"]
+        later = now() + timedelta(hours=1)
+        challenge = challenge_of(VERIFIER)
+        OidcAttempt.objects.create(
+            state_digest=digest(STATE), provider=ID, challenge=challenge, returns_to="app", expires_at=later
+        )
+        for code, session in (("handed-over", None), ("proved", here)):
+            HandOver.objects.create(
+                code_digest=digest(code),
+                challenge=challenge,
+                user=are,
+                provider=ID,
+                method="citizen_oidc",
+                level=4,
+                as_patient=True,
+                session_id=session,
+                expires_at=later,
+            )
+        self.ids |= {"state": STATE, "verifier": VERIFIER, "challenge": challenge}
 
     def _proofs(self) -> None:
         """Are has a passkey and one-time codes, others of both half made, and recovery codes; an authenticator has
@@ -254,9 +282,10 @@ PLAN: dict[str, Any] = {
 
 
 def open_means() -> ExitStack:
-    """Push and gateway as if they were set up; nothing is sent."""
+    """Push, gateway and a way to sign in as if they were set up; nothing is sent."""
     stack = ExitStack()
     stack.enter_context(means(push_hosts_allowed=[PUSH_HOST]))
+    stack.enter_context(canned_provider())
     return stack
 
 

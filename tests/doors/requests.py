@@ -162,6 +162,14 @@ REQUESTS: dict[str, Ask] = {
     "DELETE patients/{patient_id}/sign-in-codes/{code_id}": by("kari"),
     "POST patients/{patient_id}/sign-in-codes/{code_id}/confirm": by("sara"),
     "POST sign-in/in-person": by("nobody", {"code": "{sign_in_code}"}),
+    "GET sign-in/providers": by("nobody"),
+    "POST sign-in/{provider}": by("nobody", {"challenge": "{challenge}"}, provider="id-porten"),
+    "GET sign-in/callback/{provider}": Ask(
+        by="nobody", query="state={state}&code={state}", use={"provider": "id-porten"}, shows="code="
+    ),
+    "POST sign-in/exchange": by("nobody", {"code": "handed-over", "verifier": "{verifier}"}),
+    "POST me/step-up/provider/{provider}": by("are", {"challenge": "{challenge}"}, provider="id-porten"),
+    "POST me/step-up/provider": by("are", {"code": "proved", "verifier": "{verifier}"}),
     "POST devices/{device_id}/test": by("are", {}),
     "POST pages/{token}/receipt": by("nobody", {}, token="{page_token}"),
     "POST pages/{token}/accept": by("nobody", {}, token="{page_token}"),

@@ -64,7 +64,7 @@ class DoorsTestCase(TownTestCase):
 
 def word_of(answer: Answer, ask: Ask, ids: Ids, marks: dict[str, Mark]) -> str:
     """The mark that an answer deserves, or what it is in full."""
-    if answer.status < 300:
+    if answer.status < 300 or answer.status == 303:  # on to where it is shown
         if answer.kind == "waiting":
             return "new"
         shows: Any = fill(ask.shows, ids)

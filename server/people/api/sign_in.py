@@ -26,6 +26,7 @@ from server.common.errors import Problem, Unavailable
 from server.common.files import AsItIs
 from server.common.limiting import spend
 from server.common.proxies import address_key
+from server.common.schema import PROBLEM
 from server.people.actors import acting
 from server.people.api import sign_in_pages
 from server.people.api.cookies import set_cookies
@@ -42,6 +43,7 @@ RETURNS = ["app", "browser"]
 KINDS = ["citizen", "staff", "employer"]
 BROWSER_COOKIE = "samsnakk_sign_in" if settings.DEMO else "__Host-samsnakk_sign_in"
 """Ties a sign-in to the browser that began it. A page of another site can neither set nor read one so named."""
+PAGES = (400, 403, 404, 429, 503)
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -171,7 +173,9 @@ class Callback(APIView):
         ],
         responses={
             303: None,
-            **{(status, "text/html"): str for status in (400, 401, 403, 404, 406, 429, 500, 503)},
+            # A page, but for what is refused before this is reached.
+            **{(status, "text/html"): str for status in PAGES},
+            **{(status, "application/problem+json"): PROBLEM for status in PAGES},
         },
         auth=[],
     )
@@ -269,6 +273,7 @@ class StepUpAtProvider(APIView):
     throttle_scope = "step-up"
 
     @extend_schema(
+        operation_id="me_step_up_provider_begin",
         summary="Begin to prove at a provider who one is",
         description="As signing in; the provider asks anew even where it knows the person. 403 `other_provider` for a "
         "way in that is not for this kind of session.",
