@@ -188,6 +188,7 @@ def _take_there(shared: RedisStorage, wanted: list[Wanted]) -> Standing:
         for script in (shared.SCRIPT_ACQUIRE_SLIDING_WINDOW, shared.SCRIPT_SLIDING_WINDOW):
             shared.storage.script_load(script)
         *taken, window = _asked(shared, wanted)
+    _shared.back()
     for one, granted in zip(wanted, taken, strict=True):
         if not granted:
             raise _refusal(one, shared.get_sliding_window(one.item.key_for(one.name), one.rate.window_s))
@@ -229,12 +230,17 @@ class Shared:
         with self._lock:
             if self._made is None:
                 self._made = _connect()
-            if self._away:
-                self._away = False
-                log.info("limits_shared_tried_again")
         return self._made
 
+    def back(self) -> None:
+        """It has answered; said once after an outage."""
+        if self._away:
+            with self._lock:
+                self._away = False
+            log.info("limits_shared_back")
+
     def lost(self) -> None:
+        """It has not; said once."""
         with self._lock:
             if not self._away:
                 log.warning("limits_shared_away")

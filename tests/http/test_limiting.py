@@ -1,6 +1,8 @@
 """Rate limits as rules: what is counted, where, and what is said of it."""
 
+import json
 import math
+from unittest import mock
 
 import pytest
 from django.conf import settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from server.common import limiting
 from server.common.errors import TooMany
 from server.common.limiting import RATES, Rate, Standing, digest, spend, spend_each, wait_s
+from tests.support.leaks import captured
 from tests.support.limits import limited
 from tests.support.served import sqlite_only
 from tools.servers import PrivateRedis
@@ -74,6 +77,17 @@ def test_the_same_in_redis() -> None:
         assert spent("act", "a", 2) == 2
         assert limiting._shared.storage() is not None, "it was not given up"
         assert spent("totp", "a", 5) == 3
+
+
+def test_an_outage_is_said_once_and_its_end_too() -> None:
+    at_once = mock.patch.object(limiting, "AWAY_S", 0.0)
+    with at_once, PrivateRedis() as redis, captured() as log, limited("act=100/60", redis_url=redis.url):
+        redis.kill()
+        assert spent("act", "a", 5) == 5
+        redis.start()
+        assert spent("act", "a", 5) == 5
+    said = [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+    assert [one for one in said if one.startswith("limits_")] == ["limits_shared_away", "limits_shared_back"]
 
 
 def test_nothing_is_counted_when_it_is_off() -> None:
