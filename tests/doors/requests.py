@@ -42,6 +42,10 @@ NEW_PASSKEY = {
 
 LOOK_UP = {"kind": "patient", "identity_number": "{number}", "reason": "Krav om innsyn."}
 
+ERASE = {"patient": "{patient_id}", "reason": "Pasienten krever sletting."}
+HELD = First("POST me/held", {"format": "jsonl"}, into="export_id", by="are")
+ERASURE = First("POST review/erasures", ERASE, into="erasure_id", by="ola")
+CONFIRMED = First("POST review/erasures/{erasure_id}/confirm", {}, by="officer2", first=ERASURE)
 ACCEPTED = First("POST alerts/{alert_id}/accept", {}, by="ida")
 SPOKEN = First("POST alerts/{alert_id}/in-contact", ALONE, by="ida", first=ACCEPTED)
 NOT_REACHED = First("POST alerts/{alert_id}/not-reached", {}, by="ida", first=ACCEPTED)
@@ -175,6 +179,18 @@ REQUESTS: dict[str, Ask] = {
     "POST pages/{token}/accept": by("nobody", {}, token="{page_token}"),
     "POST pages/{token}/decline": by("nobody", {}, token="{page_token}"),
     "POST notify/callback": by("nobody", {}),
+    # --- all that is held about somebody, and its end ---
+    "POST me/held": by("are", {"format": "jsonl"}),
+    "POST review/held": by("ola", {"patient": "{patient_id}", "reason": "Krav om innsyn."}),
+    "GET held/{export_id}": by("are", first=HELD),
+    "GET held/{export_id}/download": by("are", first=HELD, shows="{patient_id}"),
+    "GET review/erasures": by("ola", first=ERASURE, shows="{patient_id}"),
+    "POST review/erasures": by("ola", ERASE),
+    "GET review/erasures/{erasure_id}": by("ola", first=ERASURE),
+    "POST review/erasures/{erasure_id}/part": by("ola", {"waived": "Vi trenger ingenting."}, first=ERASURE),
+    "POST review/erasures/{erasure_id}/confirm": by("officer2", {}, first=ERASURE),
+    "POST review/erasures/{erasure_id}/cancel": by("ola", {}, first=ERASURE),
+    "POST review/erasures/{erasure_id}/begin": by("ola", {}, first=CONFIRMED),
     # --- lists, and what of Are's stands in them ---
     "GET patients": by("kari", shows="{patient_id}"),
     "GET review/findings": by("ola", shows="{finding_id}"),
