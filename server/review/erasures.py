@@ -30,6 +30,8 @@ from server.review.reasons import seal_reason
 ASKED, CONFIRMED, CANCELLED, BEGUN = "erasure.asked", "erasure.confirmed", "erasure.cancelled", "erasure.begun"
 EXPORTED, WAIVED = "erasure.part_exported", "erasure.part_waived"
 LISTED, VIEWED = "review.erasures_viewed", "review.erasure_viewed"
+NOBODY = UUID(int=0)
+"""No patient's id."""
 REASON, PART = "review_erasure.reason_sealed", "review_erasurepart.reason_sealed"
 
 
@@ -194,7 +196,8 @@ def _open(acting: Acting, erasure_id: UUID, act: str, *, ended: bool = False) ->
     officer = require_officer(acting, act)
     rows = Erasure.objects.select_for_update(of=("self",), no_key=True).select_related("patient")
     erasure = rows.filter(id=erasure_id).first()
-    if erasure is None or officer.controller_id not in concerned(erasure.patient_id):
+    ours = officer.controller_id in concerned(erasure.patient_id if erasure is not None else NOBODY)
+    if erasure is None or not ours:  # asked of nobody too, so that time does not tell
         reason = "missing" if erasure is None else "foreign"
         subject = erasure.patient_id if erasure is not None else None
         raise NotFound(refusal=Refusal(act, reason, subject_id=subject, object_id=erasure_id))
