@@ -47,7 +47,7 @@ class HeldView(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     made_at = serializers.DateTimeField()
     format = serializers.ChoiceField(choices=list(orders.FORMATS))
-    state = serializers.ChoiceField(choices=Export.State.values)
+    state = serializers.ChoiceField(choices=Export.State.choices)
     total = serializers.IntegerField()
     done = serializers.IntegerField()
 
