@@ -144,6 +144,12 @@ class FirstTime(LettingIn, TownTestCase):
         self.grow_stale(kari)
         self.refused(kari.post(f"patients/{self.patient}/sign-in-codes", HOW), 403, "step_up_needed")
 
+    def test_asked_again_the_code_is_not_told_again(self) -> None:
+        """Red when answers that are kept for retries hold codes."""
+        kari, path = self.person("kari"), f"patients/{self.patient}/sign-in-codes"
+        first, again = (kari.post(path, HOW, headers={"Idempotency-Key": "one"}).json() for _ in range(2))
+        assert (again["code"], again["qr"], again["id"]) == (None, None, first["id"])
+
     def test_how_is_one_of_a_list(self) -> None:
         answer = self.person("kari").post(f"patients/{self.patient}/sign-in-codes", {"how": "han virket grei"})
         assert answer.status_code == 400

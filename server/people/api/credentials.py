@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from server.common.idempotency import idempotent
 from server.people import codes
 from server.people.actions import one_time, passkeys, recovery
 from server.people.actors import acting
@@ -50,9 +51,11 @@ class TotpOut(serializers.Serializer[Any]):
 
 
 class TotpNewOut(serializers.Serializer[Any]):
-    secret = serializers.CharField(help_text="To be typed into an app; told this once.")
-    uri = serializers.CharField(help_text="The same as `otpauth://`.")
-    qr = serializers.CharField(help_text="The same for a camera: an SVG picture.")
+    """Told this once; null where it has been told before."""
+
+    secret = serializers.CharField(allow_null=True, help_text="To be typed into an app.")
+    uri = serializers.CharField(allow_null=True, help_text="The same as `otpauth://`.")
+    qr = serializers.CharField(allow_null=True, help_text="The same for a camera: an SVG picture.")
 
 
 class OneTimeCodeIn(serializers.Serializer[Any]):
@@ -64,7 +67,11 @@ class RecoveryCodesOut(serializers.Serializer[Any]):
 
 
 class RecoveryCodesNewOut(serializers.Serializer[Any]):
-    codes = serializers.ListField(child=serializers.CharField(), help_text="Told this once; each is good once.")
+    codes = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Each is good once. Told this once, and null afterwards.",
+    )
 
 
 def passkey_shape(one: Passkey) -> dict[str, Any]:
@@ -102,6 +109,7 @@ class Passkeys(APIView):
         request=CredentialIn,
         responses={201: PasskeyOut},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         meta = request.META
         device = device_of(meta.get("HTTP_USER_AGENT", ""), meta.get("HTTP_SEC_CH_UA_PLATFORM", ""))
@@ -134,6 +142,7 @@ class OnePasskey(APIView):
 class Totp(APIView):
     """One-time codes from an app."""
 
+    told_once = ("secret", "uri", "qr")
     needs: ClassVar[Need] = "nothing"
 
     @extend_schema(operation_id="own_totp", summary="Have I one-time codes?", responses=TotpOut)
@@ -151,6 +160,7 @@ class Totp(APIView):
         request=None,
         responses={201: TotpNewOut},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         begun = one_time.begin(acting=acting(request))
         shown = {"secret": begun.secret, "uri": begun.uri, "qr": codes.picture(begun.uri)}
@@ -183,6 +193,7 @@ class TotpConfirm(APIView):
 class RecoveryCodes(APIView):
     """For when I have lost the rest."""
 
+    told_once = ("codes",)
     needs: ClassVar[Need] = "nothing"
 
     @extend_schema(
@@ -198,6 +209,7 @@ class RecoveryCodes(APIView):
         request=None,
         responses={201: RecoveryCodesNewOut},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         made = recovery.make(acting=acting(request))
         return Response({"codes": made}, status=status.HTTP_201_CREATED, headers=NOT_KEPT)

@@ -1,6 +1,6 @@
 """In-person sign-in: staff make a code for a patient's phone, and the phone sends it."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from server.common.idempotency import idempotent
 from server.people import codes
 from server.people.actions import in_person
 from server.people.actors import acting
@@ -42,8 +43,8 @@ class SignInCodeOut(serializers.Serializer[Any]):
 
 
 class NewSignInCodeOut(SignInCodeOut):
-    code = serializers.CharField(help_text="To be typed; told this once.")
-    qr = serializers.CharField(help_text="The same for the app's camera: an SVG picture.")
+    code = serializers.CharField(allow_null=True, help_text="To be typed; told this once, and null afterwards.")
+    qr = serializers.CharField(allow_null=True, help_text="The same for the app's camera: an SVG picture.")
 
 
 class SignInCodesOut(serializers.Serializer[Any]):
@@ -87,6 +88,8 @@ def code_shape(rows: list[InPersonCode]) -> list[dict[str, Any]]:
 class SignInCodes(APIView):
     """Codes that let a patient's phone in, for staff whose unit has a relation to the patient."""
 
+    told_once = ("code", "qr")
+
     @extend_schema(
         operation_id="patient_sign_in_codes_list",
         summary="A patient's sign-in codes",
@@ -102,18 +105,22 @@ class SignInCodes(APIView):
         summary="Let a patient's phone in",
         description="When you have checked, face to face, who the patient is. The code is good once and for minutes; a "
         "new one ends those before. Where the patient has signed in before, a colleague has to confirm it. The "
-        "patient's other devices are told, and whoever leads your unit. It takes no `Idempotency-Key`: a code is told "
-        "once. 409 `not_your_own` for yourself.",
+        "patient's other devices are told, and whoever leads your unit. Needs a fresh proof (403 "
+        "`step_up_needed`). 409 `not_your_own` for yourself.",
         request=SignInCodeIn,
         responses={201: NewSignInCodeOut},
         examples=[OpenApiExample("A passport", value={"how": "passport"}, request_only=True)],
     )
+    @idempotent
     def post(self, request: Request, patient_id: UUID) -> Response:
         asked = SignInCodeIn(data=request.data)
         asked.is_valid(raise_exception=True)
         made = in_person.make(acting=acting(request), patient_id=patient_id, how=asked.validated_data["how"])
         shown = {**code_shape([made.row])[0], "code": made.code, "qr": codes.picture(made.code)}
         return Response(NewSignInCodeOut(shown).data, status=status.HTTP_201_CREATED, headers=NOT_KEPT)
+
+    def recheck(self, request: Request, patient_id: UUID) -> None:
+        in_person.made_for(acting=acting(request), patient_id=patient_id)
 
 
 class SignInCode(APIView):
@@ -135,8 +142,8 @@ class SignInCodeConfirm(APIView):
 
     @extend_schema(
         summary="Confirm a colleague's sign-in code",
-        description="When you know that the patient is there and wants a phone let in. 409 `not_your_own` for whoever "
-        "made it, `code_over` when it is used, taken back or old.",
+        description="When you know that the patient is there and wants a phone let in. Needs a fresh proof. 409 "
+        "`not_your_own` for whoever made it, `code_over` when it is used, taken back or old.",
         request=None,
         responses=SignInCodeOut,
     )
@@ -148,7 +155,7 @@ class SignInCodeConfirm(APIView):
 class InPersonSignIn(APIView):
     """The patient's phone sends the code."""
 
-    authentication_classes: ClassVar[Any] = ()
+    authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_scope = "sign-in"
 
