@@ -1,11 +1,13 @@
 """Erasing a person: what stands in the way, who may say so, and what is left afterwards (GDPR article 17)."""
 
+import io
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.core.management import call_command
 
 from server.audit import checking
 from server.audit.models import AuditEvent
@@ -165,6 +167,30 @@ class Destroying(ErasedTestCase):
 
     def number(self) -> bytes:
         return bytes(self.are.nin_index)
+
+    def test_everything_goes_on_answering(self) -> None:
+        """Officers still answer for what was done; nothing fails, and nothing is told but that it is gone."""
+        self.erase()
+        self.follow()
+        officer = next(iter(self.officers().values()))
+        about = {"patient": str(self.are.id), "reason": "Krav om innsyn etter sletting."}
+        lines = self.listed(officer, f"subject={self.are.id}")
+        assert {"room.opened", "erasure.done"} <= {one["type"] for one in lines}
+        shown = next(one for one in lines if one["type"] == "room.opened")
+        revealed = officer.ok("post", f"review/events/{shown['id']}/reveal", {"reason": "Krav om innsyn."})
+        assert "(slettet)" in str(revealed)
+        answer = officer.post("review/subject-requests", about)
+        assert answer.status_code == 200
+        assert b"".join(answer)
+        made = officer.ok("post", "review/held", {**about, "format": "jsonl"})
+        file = b"".join(officer.get(f"held/{made['id']}/download")).decode()
+        assert "(slettet)" in file
+        assert not [one for one in ("hemmelig", "Are ") if one in file]
+        assert self.person("kari").get(f"patients/{self.are.id}").status_code == 404
+        assert self.person("kari").get("rooms").status_code == 200
+        assert officer.post(ERASURES, {"patient": str(self.are.id), "reason": WHY}).json()["code"] == "erased"
+        out = io.StringIO()
+        call_command("consent", "verify", stdout=out)
 
     def test_the_same_number_is_somebody_new(self) -> None:
         self.erase()
