@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ SUFFIXES = {
 }
 
 
+@cache
 def health_codes() -> set[str]:
     """All that `/health/ready` may say, found in the code itself."""
     said = "".join((ROOT / "server" / one).read_text() for one in ("operate/watch.py", "notify/standing.py"))
     return {*re.findall(r'"([a-z]+(?:_[a-z]+)+)"', said), *CODES, "database"} - NO_CODES
 
 
+@cache
 def metric_names() -> set[str]:
     """Every name that a sample of ours may have."""
     found = {
