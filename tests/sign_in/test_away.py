@@ -5,11 +5,12 @@ import threading
 import time
 from unittest import mock
 
-from server.people.oidc import metadata, wire
+from server.people.oidc import metadata, providers, wire
 from tests.sign_in.base import SignInTestCase
 from tests.sign_in.front import JWKS, PAR, TOKEN, WELL_KNOWN, Reply
 from tests.sign_in.stage import CITIZENS, STAFF, App
 from tests.support.served import sqlite_only
+from tests.support.threads import at_once
 
 pytestmark = sqlite_only
 
@@ -119,6 +120,30 @@ class Away(SignInTestCase):
             one.join(10)
         metadata.forget()
         assert App().sign_in("are")["token"], "when it answers again, all is well"
+
+    def test_whoever_waited_is_not_made_to_wait_again(self) -> None:
+        """Nobody asks in turn: when it did not answer the first, the others are told so."""
+
+        def drips(reply: Reply) -> None:
+            reply.drips_s = 0.05
+
+        self.front.alter[WELL_KNOWN] = drips
+        provider = providers.providers()[CITIZENS]
+        told: list[str] = []
+
+        def look() -> None:
+            try:
+                metadata.known(provider).metadata()
+            except wire.Away as away:
+                told.append(str(away))
+
+        began = time.monotonic()
+        with mock.patch.object(wire, "WHOLE_S", 0.6):
+            at_once([look] * 6)
+        assert len(told) == 6
+        assert set(told) <= {"slow", "busy"}
+        assert time.monotonic() - began < 3
+        assert len(self.front.asks(WELL_KNOWN)) == 1
 
     def _ask(self) -> None:
         wire.get(self.front.url + "/slow")

@@ -137,6 +137,14 @@ def test_the_bounds_of_time() -> None:
     assert not sound(iat=10, exp=10)
 
 
+def test_odd_times() -> None:
+    for odd in ("soon", True, None, [1], 1e300, 1e12):
+        for name in ("exp", "iat"):
+            with pytest.raises(Unsound) as unsound:
+                checks.read_id_token(signed({**CLAIMS, name: odd}), KEYS, US)
+            assert unsound.value.reason == "time"
+
+
 def test_proof_must_be_new() -> None:
     begun = AT - timedelta(seconds=30)
     wanted = Expected(**{**{name: getattr(US, name) for name in US.__slots__}, "proved_since": begun})

@@ -221,6 +221,21 @@ class Lists(SignInTestCase):
         page = Browser(self.app.client).get("sign-in/callback/elsewhere")
         assert self.app.told(page) == "not_found"
 
+    def test_challenges_and_verifiers(self) -> None:
+        for challenge in ("x" * 42, "x" * 44, "é" + "x" * 43, "x" * 43 + ".", "x" * 5000, "", None, 7, ["x"]):
+            with self.subTest(challenge=str(challenge)[:5]):
+                assert self.app.client.post(f"sign-in/{CITIZENS}", {"challenge": challenge}).status_code == 400
+                exchanged = self.app.client.post("sign-in/exchange", {"code": "x", "verifier": str(challenge)[:42]})
+                assert exchanged.json()["code"] == "invalid"
+        answer = self.app.client.post(f"sign-in/{CITIZENS}", {"challenge": self.app.challenge, "return": "elsewhere"})
+        assert answer.status_code == 400
+
+    def test_looking_ahead_uses_nothing_up(self) -> None:
+        url = self.app.visit(self.app.begin(), "are")
+        parts = urlsplit(url)
+        assert Browser(self.app.client).head(f"{parts.path}?{parts.query}").status_code == 405
+        assert self.app.come_back(url).status_code == 303
+
     def test_a_file_that_cannot_be_used(self) -> None:
         broken = self.stage.folder / "broken.json"
         broken.write_text('{"providers": [{"id": "x"}]}')

@@ -161,6 +161,7 @@ class Callback(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     content_negotiation_class = AsItIs
+    http_method_names = ["get", "options"]  # no HEAD: what looks ahead at links would use it up
 
     @extend_schema(
         summary="Come back from a provider",

@@ -25,8 +25,8 @@ SKEW_S = 60
 OLDEST_S = 600
 """An identity token is fetched as soon as it is made."""
 MOST_LETTERS = 16 * 1024
-VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
-CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+VERIFIER = re.compile(r"^[A-Za-z0-9._~-]{43,128}\Z")
+CHALLENGE = re.compile(r"^[A-Za-z0-9_-]{43}\Z")
 ORGANISATION = re.compile(r"(?:0192:|NO:ORGNR:)?([0-9]{9})(?::[0-9]*)?\Z")
 
 

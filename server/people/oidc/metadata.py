@@ -4,8 +4,10 @@ A key that nobody knows is asked for once more, since providers change their key
 minute, since whoever sends us answers may name keys that do not exist.
 """
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +17,8 @@ from server.people.oidc.providers import Provider, usable_address
 
 METADATA_S, KEYS_S = 3600.0, 900.0
 AGAIN_S = 30.0
+AWAY_S = 3.0
+"""A provider that did not answer is not asked by everybody in turn: so long, the others are told at once."""
 MOST_KEYS = 50
 WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -42,15 +46,16 @@ class Known:
         self._metadata: tuple[float, Metadata] | None = None
         self._keys: tuple[float, list[Jwk]] | None = None
         self._asked_again = float("-inf")
+        self._away: tuple[float, str] | None = None
 
     def metadata(self) -> Metadata:
         """Raises Away."""
-        with self._lock:
+        with self._turn():
             return self._fresh_metadata()
 
     def keys(self) -> list[Jwk]:
         """Raises Away."""
-        with self._lock:
+        with self._turn():
             if self._keys is None or time.monotonic() - self._keys[0] > KEYS_S:
                 self._fetch_keys()
             assert self._keys is not None, "fetched, or Away was raised"
@@ -59,7 +64,7 @@ class Known:
     def newer_keys(self) -> list[Jwk] | None:
         """Asked for anew, for a key that is not among those known; None when that was done a moment ago. Raises
         Away."""
-        with self._lock:
+        with self._turn():
             if time.monotonic() - self._asked_again < AGAIN_S:
                 return None
             self._asked_again = time.monotonic()
@@ -67,14 +72,36 @@ class Known:
             assert self._keys is not None, "fetched, or Away was raised"
             return self._keys[1]
 
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One asks; whoever waited meanwhile gets what came of it, be it nothing."""
+        wire.let_go()
+        if not self._lock.acquire(timeout=wire.WHOLE_S):
+            raise wire.Away("busy")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _get(self, address: str) -> dict[str, Any]:
+        if self._away is not None and time.monotonic() - self._away[0] < AWAY_S:
+            raise wire.Away(self._away[1])
+        try:
+            said = _said(wire.get(address, proxy=self._proxy))
+        except wire.Away as away:
+            self._away = time.monotonic(), str(away)
+            raise
+        self._away = None
+        return said
+
     def _fresh_metadata(self) -> Metadata:
         if self._metadata is None or time.monotonic() - self._metadata[0] > METADATA_S:
-            said = _said(wire.get(self._issuer.rstrip("/") + WELL_KNOWN, proxy=self._proxy))
+            said = self._get(self._issuer.rstrip("/") + WELL_KNOWN)
             self._metadata = time.monotonic(), read_metadata(said, issuer=self._issuer, pushed=self._pushed)
         return self._metadata[1]
 
     def _fetch_keys(self) -> None:
-        said = _said(wire.get(self._fresh_metadata().jwks_uri, proxy=self._proxy))
+        said = self._get(self._fresh_metadata().jwks_uri)
         self._keys = time.monotonic(), read_keys(said)
 
 

@@ -103,10 +103,15 @@ def _object(body: bytes, status: int) -> dict[str, Any]:
     raise Away("malformed")
 
 
+def let_go() -> None:
+    """Put this thread's connection back into the pool: a provider that hangs holds none of ours."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 @contextlib.contextmanager
 def _turn(host: str) -> Iterator[None]:
-    if not connection.in_atomic_block:
-        connection.close()  # back into the pool: a provider that hangs holds none of our connections
+    let_go()
     slots = _slots(host)
     if not slots.acquire(timeout=QUEUE_S):
         raise Away("busy")
