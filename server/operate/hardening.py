@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - what
 from server.audit import keys
 from server.notify import vapid
 from server.operate.preflight import is_here
+from server.people.oidc import providers
 from server.review import retention
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -109,11 +110,22 @@ def _outside() -> Iterator[CheckMessage]:
         yield Warning("PUBLIC_URL is missing: what reaches us from gateways and providers cannot.", id="samsnakk.W007")
     elif urlsplit(env.public_url).scheme != "https":
         yield Error("PUBLIC_URL is not https: what is said there is said in the open.", id="samsnakk.E019")
-    if env.sign_in_file is None:
-        text = "SIGN_IN_FILE is missing: only who is let in by a colleague can sign in."
-        yield Warning(text, id="samsnakk.W008")
+    yield from _sign_in()
     if env.log_level == "DEBUG":
         yield Warning("LOG_LEVEL is DEBUG: logs tell more about who does what when.", id="samsnakk.W009")
+
+
+def _sign_in() -> Iterator[CheckMessage]:
+    if settings.ENV.sign_in_file is None:
+        text = "SIGN_IN_FILE is missing: only who is let in by a colleague can sign in."
+        yield Warning(text, id="samsnakk.W008")
+    elif wrong := providers.fault():
+        yield Error(f"{wrong}.", id="samsnakk.E020")
+    else:
+        for text in providers.missing():
+            yield Warning(f"{text}.", id="samsnakk.W012")
+        if any((_mode(path) or 0) & OTHERS for path in providers.key_files()):
+            yield Error("A key file of SIGN_IN_FILE is open to others than its owner: chmod 600.", id="samsnakk.E015")
 
 
 def _undecided() -> Iterator[CheckMessage]:

@@ -1,6 +1,7 @@
 """`manage.py check --deploy`: each thing that it asks for, wrong once, and an installation where all is right."""
 
 import base64
+import io
 import json
 import re
 import secrets
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage
+from django.core.management import call_command
 
 from server.notify import vapid
 from server.operate import checks, hardening
@@ -25,10 +27,11 @@ REMOTE = {"ENGINE": "django.db.backends.postgresql", "HOST": "db.example", "NAME
 @pytest.fixture
 def right(tmp_path: Path) -> dict[str, Any]:
     """Settings of which nothing is to be said."""
-    for name in ("master.keys", "sign-in.json", "vapid.pem", "signing.key"):
+    for name in ("master.keys", "vapid.pem", "signing.key"):
         (tmp_path / name).write_text("x")
         (tmp_path / name).chmod(0o600)
     vapid.make(tmp_path / "push.pem")
+    sign_in(tmp_path)
     rules = json.loads(retention.OURS.read_text()) | {"confirmed_by": "Somebody, 2026-01-01"}
     (tmp_path / "retention.json").write_text(json.dumps(rules))
     (tmp_path / "var").mkdir()
@@ -40,7 +43,7 @@ def right(tmp_path: Path) -> dict[str, Any]:
         "master_key_file": tmp_path / "master.keys",
         "vapid_key_file": tmp_path / "push.pem",
         "audit_key_file": tmp_path / "signing.key",
-        "sign_in_file": tmp_path / "sign-in.json",
+        "sign_in_file": tmp_path / "sign-in0.json",
         "retention_file": tmp_path / "retention.json",
         "redis_url": "redis://localhost:6379",
         "throttle": True,
@@ -50,6 +53,30 @@ def right(tmp_path: Path) -> dict[str, Any]:
         "log_level": "INFO",
         "pilot": True,
     }
+
+
+def sign_in(folder: Path, *profiles: str) -> Path:
+    """A file of providers, and our key towards them."""
+    key = folder / "provider.jwk"
+    if not key.exists():
+        call_command("people", "sign-in-key", str(key), kind="ES256", stdout=io.StringIO())
+    back = "https://samsnakk.example/api/v1/sign-in/callback/"
+    said = [
+        {
+            "id": one,
+            "profile": one,
+            "name": one,
+            "issuer": "https://provider.example",
+            "client_id": "us",
+            "redirect_uri": back + one,
+            "key_file": "provider.jwk",
+        }
+        for one in profiles or ("id-porten", "helseid")
+    ]
+    file = folder / f"sign-in{len(profiles)}.json"
+    file.write_text(json.dumps({"providers": said}))
+    file.chmod(0o600)
+    return file
 
 
 @pytest.fixture
@@ -107,6 +134,18 @@ def test_what_is_wrong(right: dict[str, Any], put: Any, code: str, wrong: dict[s
     found = checks.production(None)
     assert f"samsnakk.{code}" in ids(found)
     assert "secret" not in " ".join(one.msg for one in found if one.id != "samsnakk.E003"), "values are not repeated"
+
+
+def test_how_people_sign_in(right: dict[str, Any], put: Any, tmp_path: Path) -> None:
+    put(right | {"sign_in_file": sign_in(tmp_path, "id-porten")})
+    assert ids(hardening.found()) == {"samsnakk.W012"}
+    (tmp_path / "provider.jwk").chmod(0o640)
+    put(right)
+    assert ids(hardening.found()) == {"samsnakk.E015"}
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "bad.json").chmod(0o600)
+    put(right | {"sign_in_file": tmp_path / "bad.json"})
+    assert ids(hardening.found()) == {"samsnakk.E020"}
 
 
 @pytest.mark.parametrize(

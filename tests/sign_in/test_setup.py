@@ -95,8 +95,7 @@ def test_a_file_that_says_something_wrong(folder: Path, change: dict[str, Any]) 
         read(folder, {**GOOD, **change})
     assert "\n" not in str(fault.value)
     assert "secret@" not in str(fault.value)
-    [line] = providers.faults()
-    assert line.startswith("SIGN_IN_FILE")
+    assert str(providers.fault()).startswith("SIGN_IN_FILE")
 
 
 @sqlite_only
@@ -109,14 +108,15 @@ def test_plain_http_is_for_the_demo_on_this_machine(folder: Path) -> None:
 
 @sqlite_only
 def test_what_is_missing(folder: Path) -> None:
-    assert providers.faults() == ["SIGN_IN_FILE cannot be read"]
+    assert providers.fault() == "SIGN_IN_FILE cannot be read"
     assert read(folder, GOOD)
-    assert providers.faults() == ["a key file of SIGN_IN_FILE cannot be read"]
-    call_command("people", "sign-in-key", str(folder / "key.jwk"), stdout=io.StringIO())
+    assert providers.fault() == "a key file of SIGN_IN_FILE cannot be read"
+    call_command("people", "sign-in-key", str(folder / "key.jwk"), kind="ES256", stdout=io.StringIO())
     providers.forget()
-    assert providers.faults() == ["SIGN_IN_FILE names no provider for staff"]
+    assert (providers.fault(), providers.missing()) == (None, ["SIGN_IN_FILE names no provider for staff"])
+    assert providers.key_files() == [folder / "key.jwk"]
     with override_settings(ENV=settings.ENV.model_copy(update={"sign_in_file": None})):
-        assert len(providers.faults()) == 2
+        assert (providers.fault(), len(providers.missing())) == (None, 2)
     with pytest.raises(providers.ProviderFault, match="same id"):
         read(folder, GOOD, GOOD)
 
@@ -127,7 +127,8 @@ def test_the_example_is_usable_but_for_its_keys() -> None:
     with override_settings(ENV=settings.ENV.model_copy(update={"sign_in_file": example}), DEMO=False):
         providers.forget()
         assert {one.kind for one in providers.providers().values()} == {"citizen", "staff", "employer"}
-        assert providers.faults() == ["a key file of SIGN_IN_FILE cannot be read"]
+        assert providers.missing() == []
+        assert providers.fault() == "a key file of SIGN_IN_FILE cannot be read"
     providers.forget()
 
 
@@ -215,7 +216,11 @@ class Numbers(SignInTestCase):
         out = io.StringIO()
         call_command("people", "providers", stdout=out)
         assert [line.split(":")[0] for line in out.getvalue().splitlines()] == [CITIZENS, STAFF, "helse-fjord"]
-        with self.stage.used(sign_in_file=None), pytest.raises(CommandError, match="no provider"):
+        told = io.StringIO()
+        with self.stage.used(sign_in_file=None):
+            call_command("people", "providers", stdout=out, stderr=told)
+        assert len(told.getvalue().splitlines()) == 2
+        with self.stage.used(sign_in_file=self.stage.folder / "nowhere"), pytest.raises(CommandError, match="be read"):
             call_command("people", "providers", stdout=out)
 
 

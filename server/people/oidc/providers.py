@@ -183,18 +183,27 @@ def find(provider_id: str) -> Provider | None:
     return providers().get(provider_id)
 
 
-def faults() -> list[str]:
-    """What is wrong with how sign-in is set up, one line each, without secrets: for `check --deploy`. With no provider
-    for citizens no patient signs in but with a code that staff give; with none for staff nobody at work does."""
+def fault() -> str | None:
+    """What cannot be used of the file or of our keys, in one line without secrets; None when all can."""
     try:
-        found = providers()
-        for one in found.values():
+        for one in providers().values():
             _ = one.own_key
-    except (ProviderFault, UnusableKey) as fault:
-        return [str(fault)]
-    kinds = {one.kind for one in found.values()}
-    missing = [] if "citizen" in kinds else ["SIGN_IN_FILE names no provider for citizens"]
-    return missing if kinds & {"staff", "employer"} else [*missing, "SIGN_IN_FILE names no provider for staff"]
+    except (ProviderFault, UnusableKey) as found:
+        return str(found)
+    return None
+
+
+def missing() -> list[str]:
+    """Who cannot sign in, one line each: with no provider for citizens no patient does but with a code that staff give,
+    with none for staff nobody at work. Raises ProviderFault."""
+    kinds = {one.kind for one in providers().values()}
+    found = [] if "citizen" in kinds else ["SIGN_IN_FILE names no provider for citizens"]
+    return found if kinds & {"staff", "employer"} else [*found, "SIGN_IN_FILE names no provider for staff"]
+
+
+def key_files() -> list[Path]:
+    """Where our private keys are. Raises ProviderFault."""
+    return [_beside(one.key_file) for one in providers().values()]
 
 
 @lru_cache(maxsize=8)

@@ -21,8 +21,8 @@ from server.audit.entry import SYSTEM
 from server.common.errors import Conflict, NotFound
 from server.people.actions.identities import record_identity
 from server.people.identity import Unusable, national_identity_number
-from server.people.oidc.keys import PrivateKey, UnusableKey, public_jwk, thumbprint
-from server.people.oidc.providers import ProviderFault, faults, providers
+from server.people.oidc.keys import PrivateKey, public_jwk, thumbprint
+from server.people.oidc.providers import fault, missing, providers
 from server.vault.errors import MasterKeyFault
 
 REFUSED, UNUSABLE = 1, 2
@@ -93,11 +93,9 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({**public, **named}))
 
     def _providers(self, options: dict[str, Any]) -> None:
-        try:
-            for one in providers().values():
-                self.stdout.write(f"{one.id}: {one.kind}, {one.issuer}, key {one.own_key.key_id} ({one.own_key.alg})")
-        except (ProviderFault, UnusableKey):
-            pass  # told below
-        wrong = faults()
-        if wrong:
-            raise CommandError("; ".join(wrong), returncode=UNUSABLE)
+        if wrong := fault():
+            raise CommandError(wrong, returncode=UNUSABLE)
+        for one in providers().values():
+            self.stdout.write(f"{one.id}: {one.kind}, {one.issuer}, key {one.own_key.key_id} ({one.own_key.alg})")
+        for line in missing():
+            self.stderr.write(line)
