@@ -20,6 +20,7 @@ from server.people import actions as people
 from server.people.authentication import COOKIE
 from server.people.models import Agreement, ContactPoint, Controller, Engagement, Officer, Session, Unit, User
 from tests.base import JSON, TownTestCase
+from tests.support.authenticator import Authenticator
 from tests.support.leaks import leaks, told_of_patients
 from tests.support.served import sqlite_only
 
@@ -149,10 +150,39 @@ class Walk(AdminTestCase):
         with patch("server.people.step_up.fresh", lambda acting: False):
             for address in self.addresses()[:4]:
                 answer = self.admin.get(address)
-                assert (answer.status_code, answer.json()["code"]) == (403, "step_up_needed")
-        with self.settings(DEMO=False), patch("server.people.step_up.fresh", lambda acting: True):
-            answer = self.admin.get("/admin/")
-            assert answer.status_code in (403, 404), "no passkey, and demo sessions end"
+                said = Page(answer.content.decode())
+                assert (answer.status_code, said.inline) == (403, [])
+                assert leaks(answer.content, told_of_patients()) == []
+                assert "Controller" not in answer.content.decode()
+            answer = self.admin.post(reverse("admin:people_controller_add"), {"name": "x"})
+            assert (answer.status_code, answer.json()["code"]) == (403, "step_up_needed")
+        assert len(self.audit(type="admin.viewed", reason="step_up_needed")) == 5
+
+    def test_with_a_passkey(self) -> None:
+        """As outside the demo: signing in is not enough. Red when another proof opens the pages."""
+        user = User.objects.get(username="admin")
+        session, token = people.sign_in(user=user, method="staff_oidc", level=4)
+        browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
+        browser.cookies[COOKIE] = token
+        answer = browser.get("/admin/")
+        fields = Page(answer.content.decode()).fields
+        assert answer.status_code == 403
+
+        def post(path: str, said: JSON | None = None) -> JSON:
+            headers = {"X-CSRFToken": fields["csrfmiddlewaretoken"]}
+            address = f"/api/v1/me/{path}"
+            answered = browser.post(address, said or {}, content_type="application/json", headers=headers)
+            assert answered.status_code < 300, answered.content
+            told: JSON = answered.json()
+            return told
+
+        device = Authenticator()
+        post("passkeys", {"credential": device.create(post("passkeys/options")["options"])})
+        assert browser.get("/admin/").status_code == 403, "made, and not shown"
+        post("step-up/passkey", {"credential": device.get(post("step-up/options")["options"])})
+        assert browser.get("/admin/").status_code == 200
+        Session.objects.filter(sid=session.sid).update(strong_by="totp")
+        assert browser.get("/admin/").status_code == 403
 
     def test_headers(self) -> None:
         answer = self.admin.get("/admin/")
@@ -167,7 +197,10 @@ class Walk(AdminTestCase):
             assert self.admin.get(f"/static/admin/{name}").status_code == 404, name
 
     def test_what_pages_load_is_there(self) -> None:
-        for one in Page(self.page(reverse("admin:people_engagement_add"))).loads:
+        with patch("server.people.step_up.fresh", lambda acting: False):
+            asked = Page(self.admin.get("/admin/").content.decode()).loads
+        assert "/static/admin/samsnakk/prove.js" in asked
+        for one in asked | Page(self.page(reverse("admin:people_engagement_add"))).loads:
             assert self.admin.get(one).status_code == 200, one
 
     def test_a_post_from_elsewhere(self) -> None:

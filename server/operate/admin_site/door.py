@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 
 from server.audit.actions import record
 from server.audit.entry import Entry
@@ -46,26 +46,29 @@ def known_administrator(request: HttpRequest) -> Acting:
     return acting
 
 
-def administrator(request: HttpRequest) -> Acting:
-    """The same, once more: with a proof of a moment ago, which outside demo mode was a passkey.
-
-    Raises NotFound; Forbidden (`step_up_needed`).
-    """
-    acting = known_administrator(request)
+def proved(acting: Acting) -> bool:
+    """Whether they have proved a moment ago who they are: outside demo mode, by a passkey."""
     by_passkey = step_up.proved_by_passkey(acting) or (settings.DEMO and _demo(acting))
-    if not (by_passkey and step_up.fresh(acting)):
-        _refuse(acting, Forbidden(code="step_up_needed", refusal=Refusal(VIEWED, "step_up_needed")))
-    return acting
+    return by_passkey and step_up.fresh(acting)
 
 
-def guarded(view: View, refusal: Callable[[HttpRequest, Problem], HttpResponseBase]) -> View:
-    """A page for administrators: each time on record before it is shown (law 1). `refusal` shows what a rule said."""
-    protected = csrf_protect(never_cache(view))
+def guarded(
+    view: View, refusal: Callable[[HttpRequest, Problem], HttpResponseBase], proof: Callable[..., HttpResponseBase]
+) -> View:
+    """A page for administrators: each time on record before it is shown (law 1). `refusal` shows what a rule said;
+    `proof` asks for a passkey, and shows nothing else."""
+    protected, asking = csrf_protect(never_cache(view)), ensure_csrf_cookie(never_cache(proof))
 
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        acting = administrator(request)
+        acting = known_administrator(request)
         request.user = acting.user
         request.acting = acting  # type: ignore[attr-defined]
+        if not proved(acting):
+            stale = Forbidden(code="step_up_needed", refusal=Refusal(VIEWED, "step_up_needed"))
+            if request.method != "GET":
+                _refuse(acting, stale)
+            _note(acting, stale)
+            return _with_headers(asking(request))
         with transaction.atomic():
             record(Entry(VIEWED, acting.actor, object_id=_object(kwargs), detail={"page": _name(request)}))
         try:
@@ -76,17 +79,25 @@ def guarded(view: View, refusal: Callable[[HttpRequest, Problem], HttpResponseBa
             if problem.refusal is not None:
                 record_refusal(acting.actor, problem.refusal)
             response = refusal(request, problem)
-        for name, value in HEADERS.items():
-            response.headers[name] = value
-        return response
+        return _with_headers(response)
 
     return page
 
 
+def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    return response
+
+
 def _refuse(acting: Acting, problem: Problem) -> NoReturn:
-    assert problem.refusal is not None
-    record_refusal(acting.actor, problem.refusal)
+    _note(acting, problem)
     raise problem
+
+
+def _note(acting: Acting, problem: Problem) -> None:
+    assert problem.refusal is not None, "refusals here are on record"
+    record_refusal(acting.actor, problem.refusal)
 
 
 def _demo(acting: Acting) -> bool:

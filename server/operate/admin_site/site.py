@@ -45,7 +45,21 @@ class Site(admin.AdminSite):
         return True  # whoever is here has come through the door
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return guarded(view, self.refused)
+        return guarded(view, self.refused, self.ask_for_proof)
+
+    def ask_for_proof(self, request: HttpRequest) -> HttpResponseBase:
+        """In place of any page: who has not shown a passkey of late sees nothing else."""
+        words = {
+            "why": _("These pages ask for your passkey, and for a sign-in of a moment ago."),
+            "prove": _("Show my passkey"),
+            "make": _("Make a passkey on this device"),
+            "waiting": _("Your device asks you now."),
+            "none": _("You have no passkey yet. Make one on this device."),
+            "stale": _("Sign in again first; then make a passkey at once."),
+            "failed": _("That did not work. Try again, or sign in again."),
+        }
+        context = self.each_context(request) | {"title": "", "words": words}
+        return TemplateResponse(request, "admin/prove.html", context, status=403)
 
     def refused(self, request: HttpRequest, problem: Problem) -> HttpResponseBase:
         words = str(WORDS.get(problem.code, problem.title))
