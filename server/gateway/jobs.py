@@ -16,7 +16,7 @@ from server.common.clock import now
 from server.common.errors import Unauthenticated
 from server.gateway import frames
 from server.people.actors import Acting, acting_in
-from server.people.authentication import authenticate_token, live_sessions
+from server.people.authentication import authenticate_token, live_sessions, note_seen
 from server.people.limits import may
 from server.people.models import Session
 from server.rooms import emergency, marks, permits, timeline
@@ -56,7 +56,9 @@ class Begun:
 
 def sign_in(token: str) -> Acting:
     """Raises Unauthenticated."""
-    return acting_in(authenticate_token(token))
+    session = authenticate_token(token)
+    note_seen(session)
+    return acting_in(session)
 
 
 def sign_in_with_key(key: str) -> AlertKey:

@@ -113,9 +113,15 @@ def enforce_csrf(request: Request) -> None:
 
 
 def note_seen(session: Session) -> None:
-    """Remember that the session is in use, at most once in ten minutes; one statement when it is due."""
-    if session.read_at - session.last_seen_at >= SEEN_EVERY:
+    """Remember that the session is in use, at most once in ten minutes, and when tokens are used for the first time:
+    then their answer has come (`actions/refresh.py`). One statement when it is due."""
+    if session.read_at - session.last_seen_at >= SEEN_EVERY or not is_answered(session):
         Session.objects.filter(sid=session.sid).update(last_seen_at=DatabaseNow())
+
+
+def is_answered(session: Session) -> bool:
+    """Whether the present tokens have been used since they were given."""
+    return session.rotated_at is None or session.last_seen_at > session.rotated_at
 
 
 class SessionTokenScheme(OpenApiAuthenticationExtension):

@@ -36,11 +36,13 @@ class Device:
         self.client.token = token
         self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
 
-    def again(self) -> dict[str, Any]:
-        """Refresh, and go on with what was answered."""
+    def again(self, *, used: bool = True) -> dict[str, Any]:
+        """Refresh, and go on with what was answered; unless `used`, without ever using it."""
         said: dict[str, Any] = Client().ok("post", "sign-in/refresh", {"refresh": self.refresh})
         self.carry(said["token"])
         self.refresh = said["refresh"]
+        if used:
+            self.client.get("me")
         return said
 
     def row(self) -> Session:

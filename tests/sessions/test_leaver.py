@@ -61,7 +61,7 @@ def left() -> list[int]:
     ]
 
 
-class Leaver(Devices, Night, GatewayTestCase):
+class Leaver(Devices, GatewayTestCase, Night):
     """`heartbeat_s` is long: what closes is the hint."""
 
     shared = False

@@ -53,6 +53,29 @@ class Refresh(Devices, TownTestCase):
         phone.carry(first["token"])
         phone.client.ok("get", "me")
 
+    def test_an_answer_that_was_lost_for_an_hour_is_given_again(self) -> None:
+        """Nobody has used the new tokens, so nobody got them. Red when only the time counts: a tunnel signs people
+        out."""
+        phone = self.device("are")
+        first = phone.refresh
+        said = phone.again(used=False)
+        phone.wind(timedelta(hours=1))
+        again = Client().ok("post", "sign-in/refresh", {"refresh": first})
+        assert (again["token"], again["refresh"]) == (said["token"], said["refresh"])
+        phone.again()
+        phone.client.ok("get", "me")
+        phone.wind(timedelta(minutes=1))
+        refused("refresh_reused", first)
+        assert phone.row().end_reason == "refresh_reused"
+
+    def test_one_whose_successor_was_refreshed_is_not_lost(self) -> None:
+        phone = self.device("are")
+        first = phone.refresh
+        phone.again(used=False)
+        phone.again(used=False)
+        phone.wind(timedelta(minutes=1))
+        refused("refresh_reused", first)
+
     def test_a_token_that_comes_back_later_ends_the_session(self) -> None:
         phone = self.device("are")
         stolen = phone.refresh

@@ -52,6 +52,16 @@ class Sockets(Devices, GatewayTestCase):
             assert await phone.until_closed() == frames.SESSION_ENDED
             assert time.monotonic() - began < 2.0 + ENDS_S + SLACK_S
 
+    async def test_a_hello_is_use_too(self) -> None:
+        """Red when a token that opened a socket counts as never used."""
+        device = await self.rest(self.device, "are")
+        stolen = device.refresh
+        await self.rest(lambda: device.again(used=False))
+        async with self.gateway() as gateway:
+            await self.begin(gateway, device)
+            await self.rest(device.wind, timedelta(minutes=2))
+            await self.rest(refused, "refresh_reused", stolen)
+
     async def test_the_old_tokens_let_nobody_in(self) -> None:
         device = await self.rest(self.device, "are")
         before = device.token

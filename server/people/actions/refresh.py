@@ -2,7 +2,7 @@
 
 Each refresh token is good once. Its successors are derived from it under the vault's index key, so whoever asks twice
 at once, or never got the answer, gets the very same pair again (law 3) and nothing in the open is kept. Asked again
-after the grace, somebody else has it: the session ends, on all sides.
+after the grace, when its successors have been used, somebody else has it: the session ends, on all sides.
 """
 
 from datetime import timedelta
@@ -18,7 +18,7 @@ from server.common.errors import Unauthenticated
 from server.common.limiting import spend
 from server.people.actions.sessions import SignedIn, close_sessions, set_ends
 from server.people.actors import actor_of
-from server.people.authentication import REUSED, TOKEN, refusal_after
+from server.people.authentication import REUSED, TOKEN, is_answered, refusal_after
 from server.people.models import Session, SpentRefresh
 from server.people.ports import OWNERS_TOLD
 from server.vault import actions as vault
@@ -30,7 +30,8 @@ BATCH = 20
 
 def refresh(*, token: str) -> SignedIn:
     """New tokens for the session of this refresh token; the ones before open nothing any more. Within the grace after
-    it was used, the same ones again.
+    it was used, and as long as nobody has used the new ones, the same ones again: the answer was lost, on a bad line
+    perhaps for an hour.
 
     Raises Unauthenticated: `unauthenticated` for a token that nobody was given; `session_ended`, `session_expired`,
     `account_deactivated`, `engagement_ended`; `refresh_reused` when it has been used before, which ends the session.
@@ -59,8 +60,10 @@ def _refresh(token: str, digest: str) -> SignedIn | None:
         raise Unauthenticated
     session = locked.get(sid=used.session_id)
     _refuse(session)
-    if now() - used.spent_at <= timedelta(seconds=settings.ENV.refresh_grace_s):
-        return SignedIn(session, *_successors(token))
+    again = SignedIn(session, *_successors(token))
+    lost = session.refresh_digest == hash_token(again.refresh) and not is_answered(session)
+    if lost or now() - used.spent_at <= timedelta(seconds=settings.ENV.refresh_grace_s):
+        return again
     close_sessions(Session.objects.filter(sid=session.sid), reason=REUSED, actor=actor_of(session))
     owner = session.engagement.unit.controller_id if session.engagement is not None else None
     OWNERS_TOLD().tell(
