@@ -8,6 +8,7 @@ from django.db.models import F
 
 from server.duties.models import Duty
 from server.people.models import Session
+from server.people.relying_party import relying_party
 from tests.base import Client, Town
 from tests.support.authenticator import Authenticator
 
@@ -28,7 +29,7 @@ class Proving(Town):
 
     def register(self, client: Client, authenticator: Authenticator | None = None) -> Authenticator:
         """`client`, whose proof is fresh, makes a passkey."""
-        made = authenticator or Authenticator()
+        made = authenticator or Authenticator(relying_party().origins[0])
         options = client.ok("post", "me/passkeys/options")["options"]
         client.ok("post", "me/passkeys", {"credential": made.create(options)})
         return made
