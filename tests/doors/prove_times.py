@@ -1,4 +1,4 @@
-"""Foreign and missing take the same time: for each row, by somebody who may know of neither, asked in turn and often."""
+"""Foreign and missing take the same time: for each row, by somebody who may know of neither, asked in turn."""
 
 import time
 from math import exp, log
