@@ -10,7 +10,7 @@ from server.people.models import HandOver, Session, User
 from server.people.step_up import fresh
 from tests.sign_in.base import SignInTestCase
 from tests.sign_in.front import PAR
-from tests.sign_in.stage import CITIZENS, STAFF, App
+from tests.sign_in.stage import CITIZENS, EMPLOYER, STAFF, App
 
 PATH = "me/step-up/provider/{}"
 
@@ -20,6 +20,7 @@ class StepUp(SignInTestCase):
         super().setUp()
         self.kari_works()
         self.app.sign_in("kari", STAFF)
+        self.engagement_id = self.engagement_of("kari").id
         self.sid = self.app.client.ok("get", "me")["session"]["id"]
         Session.objects.filter(sid=self.sid).update(strong_at=now() - timedelta(hours=2))
 
@@ -56,6 +57,7 @@ class StepUp(SignInTestCase):
         assert self.app.refusal("stranger", STAFF, path=PATH) == "no_account_here"
         actions.record_identity(username="sara", number="05489000042", actor=SYSTEM)
         assert self.app.refusal("stranger", STAFF, path=PATH) == "sign_in_other_person"
+        assert str(self.audit(type="sign_in.refused")[-1].object_id) == self.sid
         assert not self.is_fresh
 
     def test_a_code_is_one_sessions(self) -> None:
@@ -77,6 +79,24 @@ class StepUp(SignInTestCase):
         assert patient.client.post(PATH.format(STAFF), {"challenge": patient.challenge}).status_code == 403
         code = patient.code("are", path=PATH)
         assert self.finish(code, patient) == (200, "")
+
+    def test_an_employers_own_provider_proves_nothing_of_work_elsewhere(self) -> None:
+        path = PATH.format(EMPLOYER)
+        assert self.app.client.post(path, {"challenge": self.app.challenge}).json()["code"] == "other_provider"
+        there = actions.engage(
+            user=User.objects.get(username="kari"),
+            unit=self.engagement_of("sara").unit,
+            role="psykolog",
+            health_personnel=True,
+            actor=SYSTEM,
+        )
+        here = str(self.engagement_id)
+        self.app.client.ok("post", "me/engagement", {"engagement": str(there.id)})
+        code = self.app.code("kari", EMPLOYER, path=PATH)
+        self.app.client.ok("post", "me/engagement", {"engagement": here})
+        assert self.finish(code) == (403, "other_provider")
+        self.app.client.ok("post", "me/engagement", {"engagement": str(there.id)})
+        assert self.finish(code) == (200, "")
 
     def test_without_a_session(self) -> None:
         assert App().client.post(PATH.format(STAFF), {"challenge": self.app.challenge}).status_code == 401

@@ -105,8 +105,8 @@ def begin(*, provider: Provider, challenge: str, returns_to: str, language: str,
     Raises NoProvider; Forbidden `other_provider` for a way in that is not theirs.
     """
     session = acting.session if acting is not None else None
-    if acting is not None and (acting.kind == "patient") != (provider.kind == "citizen"):
-        raise Forbidden(code="other_provider")
+    if acting is not None:
+        _require_theirs(provider, acting)
     attempt = Attempt(secrets.token_urlsafe(32))
     try:
         url = authorization_url(
@@ -130,6 +130,20 @@ def begin(*, provider: Provider, challenge: str, returns_to: str, language: str,
     return Begun(url, row.expires_at, attempt.browser)
 
 
+def _require_theirs(provider: Provider, acting: Acting) -> None:
+    """Citizens' providers are for patients, an employer's own for those who act for a place of that employer's. Raises
+    Forbidden."""
+    if provider.kind == "citizen":
+        fits = acting.kind == "patient"
+    elif provider.kind == "employer":
+        engagement = acting.engagement
+        fits = engagement is not None and engagement.unit.controller.org_number in provider.organisations
+    else:
+        fits = acting.kind != "patient"
+    if not fits:
+        raise Forbidden(code="other_provider")
+
+
 def _no_provider(provider: Provider, fault: Exception) -> NoProvider:
     log.warning("sign_in_provider_away", provider=provider.id, fault=str(fault))
     return NoProvider()
@@ -141,8 +155,7 @@ def _no_provider(provider: Provider, fault: Exception) -> NoProvider:
 def come_back(*, provider: Provider, query: Mapping[str, Sequence[str]], cookie: str) -> Returned:
     """Whoever comes back from the provider, with its answer. `cookie` is what the browser brings, if anything.
 
-    Raises Expired, NoProvider; NotSignedIn with a code that says what to do, recorded; Unauthenticated and Forbidden as
-    `sign_in_lasting` does.
+    Raises Expired, NoProvider; NotSignedIn with a code that says what to do, recorded.
     """
     states = query.get("state", [])
     attempt = Attempt(states[0] if len(states) == 1 else "")
@@ -153,9 +166,9 @@ def come_back(*, provider: Provider, query: Mapping[str, Sequence[str]], cookie:
         raise _no_provider(provider, fault) from None
     except checks.Unsound as unsound:
         codes = {"level": "sign_in_level", "cancelled": "sign_in_cancelled"}
-        raise _refused(provider, codes.get(unsound.reason, "sign_in_refused"), unsound.reason) from None
+        raise _refused(row, codes.get(unsound.reason, "sign_in_refused"), unsound.reason) from None
     except Unknown as unknown:
-        raise _refused(provider, unknown.code, unknown.code) from None
+        raise _refused(row, unknown.code, unknown.code) from None
 
 
 def _use(provider: Provider, attempt: Attempt, cookie: str) -> OidcAttempt:
@@ -208,7 +221,7 @@ def _believe(provider: Provider, attempt: Attempt, row: OidcAttempt, query: Mapp
 
 @transaction.atomic
 def _hand_over(provider: Provider, row: OidcAttempt, said: checks.Said) -> str:
-    """Raises Unknown, TooLow, Unsound `other_person`."""
+    """Raises Unknown, TooLow."""
     found = find_person(provider, said)
     if said.level < found.minimum:
         raise checks.TooLow
@@ -232,9 +245,11 @@ def _hand_over(provider: Provider, row: OidcAttempt, said: checks.Said) -> str:
     return code
 
 
-def _refused(provider: Provider, code: str, reason: str) -> NotSignedIn:
-    log.warning("sign_in_refused", provider=provider.id, reason=reason)
-    return NotSignedIn(code=code, refusal=Refusal("sign_in.refused", reason, detail={"provider": provider.id}))
+def _refused(row: OidcAttempt, code: str, reason: str) -> NotSignedIn:
+    """On record: why, where, and for which session if it was to be proved; nobody knows of whom."""
+    log.warning("sign_in_refused", provider=row.provider, reason=reason)
+    refusal = Refusal("sign_in.refused", reason, object_id=row.session_id, detail={"provider": row.provider})
+    return NotSignedIn(code=code, refusal=refusal)
 
 
 # --- from the code to the session -----------------------------------------------------------------------
@@ -270,10 +285,12 @@ def exchange(*, code: str, verifier: str, device: str, engagement_id: UUID | Non
 def strengthen(*, acting: Acting, code: str, verifier: str) -> datetime:
     """The session of whoever acts has just been proved at the provider, by the same person; since when that counts.
 
-    Raises Invalid `sign_in_code`, also for a code of another session.
+    Raises Invalid `sign_in_code`, also for a code of another session; Forbidden `other_provider` when they act for
+    another place meanwhile.
     """
     assert acting.session is not None, "only a session is strengthened"
     row = _take(code, verifier, session=acting.session.sid)
+    _require_theirs(provider_of(row.provider), acting)
     return note_proved(acting, by=row.method)
 
 
