@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.migrations.loader import MigrationLoader
 
 from server.alerts.actions.anew import call_all_anew
 from server.audit.actions import record
@@ -24,6 +25,10 @@ from server.review import erasing
 from server.vault import erased
 
 REASON = "restored"
+
+
+class NotFit(Exception):
+    """Something must be done first; the text says what."""
 
 
 class Settled(NamedTuple):
@@ -45,6 +50,9 @@ def restore(engine: Engine, path: Path, secret: Secret) -> dict[str, Any]:
     if not engine.is_empty():
         raise BadArchive("the database is not empty: a back-up is restored into an empty one only")
     manifest = verify(engine, path, secret)
+    known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    if any((app, name) not in known for app, name in manifest["migrations"].items()):
+        raise BadArchive("it is of a newer version than this one, or of another product")
     with path.open("rb") as file:
         engine.load(read(file, secret).pieces)
     return manifest
@@ -52,8 +60,9 @@ def restore(engine: Engine, path: Path, secret: Secret) -> dict[str, Any]:
 
 def settle(listed: Path | None = None) -> Settled:
     """Everything that must be so before it is served; twice is once. `listed`: the list of destroyed keys, where it is
-    not in its usual place. Raises OSError, DestructionRefused, MasterKeyFault."""
-    preflight.bring_up_to_date()
+    not in its usual place. Raises NotFit, OSError, DestructionRefused, MasterKeyFault."""
+    if waiting := preflight.bring_up_to_date():
+        raise NotFit(waiting)
     path = listed or erased.file()
     again = erasing.reapply(path) if listed or path.exists() else None
     with transaction.atomic():

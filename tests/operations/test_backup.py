@@ -82,6 +82,11 @@ class BackUp(NightTransactionTestCase):
     def test_what_is_not_sound_is_not_restored_and_gets_no_name(self) -> None:
         place = self.folder / "one.backup"
         self.backup(self.folder)
+        with patch.object(restoring, "MigrationLoader") as loader, patch.object(restoring, "verify") as verified:
+            loader.return_value.disk_migrations = {}
+            verified.return_value = {"migrations": {"people": "9999_from_the_future"}}
+            with pytest.raises(archive.BadArchive, match="newer version"):
+                restoring.restore(Empty(), self.folder, archive.Secret())
         [made] = self.folder.glob("samsnakk-*.backup")
         made.rename(place)
         whole = place.read_bytes()
@@ -117,9 +122,19 @@ class BackUp(NightTransactionTestCase):
         assert (len(left), left[0]) == (2, "samsnakk-20260102T000000Z.backup")
 
 
+class Empty(engines.Sqlite):
+    def is_empty(self) -> bool:
+        return True
+
+
 class Afterwards(NightTransactionTestCase):
     def test_messages_are_not_told_again_and_keys_stay_destroyed(self) -> None:
         self.person("are"), self.person("kari")
+        with (
+            patch.object(restoring.preflight, "bring_up_to_date", return_value="2 migrations wait."),
+            pytest.raises(CommandError, match="not fit to be served: 2 migrations wait"),
+        ):
+            call_command("restore", "--settle", stdout=io.StringIO())
         with patch.object(restoring.erasing, "reapply") as reapplied, TemporaryDirectory() as folder:
             listed = Path(folder) / "erased.jsonl"
             listed.write_text("")

@@ -64,7 +64,7 @@ class Command(BaseCommand):
     def _settle(self, listed: Path | None) -> None:
         try:
             done = restoring.settle(listed)
-        except (DestructionRefused, MasterKeyFault) as fault:
+        except (restoring.NotFit, DestructionRefused, MasterKeyFault) as fault:
             said = f"it is loaded, and not fit to be served: {fault}. Then: manage.py restore --settle"
             raise CommandError(said, returncode=UNUSABLE) from None
         self.stdout.write(f"{done.sessions} sessions ended: everybody signs in again (alert keys live on)")
