@@ -191,7 +191,7 @@ def _newest() -> dict[str, Any]:
 
 
 class Device(APIView):
-    needs: ClassVar[Need] = "nothing"
+    needs: ClassVar[dict[str, Need]] = {"PATCH": "nothing", "DELETE": "proof"}
 
     @extend_schema(
         summary="Call it by another name",

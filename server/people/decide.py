@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["patient", "staff", "officer", "administrator", "nobody"]
-Need = Literal["read", "write", "consent", "nothing"]
+Need = Literal["read", "write", "consent", "nothing", "proof"]
 """What a way into the product asks of a session whose owner was seen in person only. `nothing`: help, taking back,
-leaving, and one's own sign-in are open to every session."""
+leaving, and one's own sign-in are open to every session. `proof`: open to none of these, whatever the installation
+says: whoever lets in a phone of their own must not silence the owner's."""
 IN_PERSON = "in_person"
 
 

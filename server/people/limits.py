@@ -1,10 +1,12 @@
 """What a session may do whose owner was seen by staff, and by no electronic identification (L5): the installation says
 (`IN_PERSON_MAY`). Once its owner has proved who they are, it is a session like others.
 
-Each view says what it needs (`needs`); unsaid, looking is `read` and all else `write`. Calling for help, taking back,
-leaving, keeping people out, and one's own ways in need nothing: they are open to every session.
+Each view says what it needs (`needs`, for all methods or for each); unsaid, looking is `read` and all else `write`.
+Calling for help, taking back, leaving, keeping people out, and one's own ways in need nothing: they are open to every
+session. Ending one's other sessions, devices and alert keys needs a proof.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -29,8 +31,15 @@ class WithinLimits(BasePermission):
     def has_permission(self, request: Request, view: "APIView") -> bool:
         session = request.auth
         if isinstance(session, Session):
-            _require(session, getattr(view, "needs", "read" if request.method in SAFE_METHODS else "write"))
+            _require(session, _need(view, request.method or ""))
         return True
+
+
+def _need(view: "APIView", method: str) -> Need:
+    said: Need | Mapping[str, Need] | None = getattr(view, "needs", None)
+    if isinstance(said, Mapping):
+        said = said.get(method)
+    return said or ("read" if method in SAFE_METHODS else "write")
 
 
 def may(acting: Acting, need: Need) -> bool:

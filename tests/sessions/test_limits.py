@@ -20,8 +20,7 @@ ALWAYS = {
     *("alerts/<uuid:alert_id>/hand-over", "alerts/<uuid:alert_id>/in-contact", "alerts/<uuid:alert_id>/not-reached"),
     *("alerts/<uuid:alert_id>/notes", "alerts/<uuid:alert_id>/tasks/<slug:kind>/done"),
     *("alerts/<uuid:alert_id>/timeline", "me/plan", "organisations"),
-    *("alert-keys", "alert-keys/<uuid:key_id>", "alert-keys/<uuid:key_id>/lost"),
-    *("push/key", "devices", "devices/<uuid:device_id>", "devices/<uuid:device_id>/test"),
+    *("alert-keys", "push/key", "devices", "devices/<uuid:device_id>/test"),
     # consent: what widens is guarded by its action
     *("consent-forms", "consents", "consents/<uuid:consent_id>", "consents/<uuid:consent_id>/history"),
     *("consents/<uuid:consent_id>/receipt", "consents/<uuid:consent_id>/text", "consents/<uuid:consent_id>/renewal"),
@@ -32,7 +31,7 @@ ALWAYS = {
     # leaving
     "rooms/<uuid:room_id>/members/<uuid:member_id>",
     # oneself
-    *("me", "me/sign-out", "me/sessions", "me/sessions/<uuid:sid>"),
+    *("me", "me/sign-out"),
     *("me/passkeys", "me/passkeys/options", "me/passkeys/<uuid:passkey_id>", "me/totp", "me/totp/confirm"),
     *("me/recovery-codes", "me/step-up", "me/step-up/passkey", "me/step-up/totp"),
     *("me/step-up/options", "me/step-up/recovery", "me/step-up/provider", "me/step-up/provider/<slug:provider>"),
@@ -79,6 +78,20 @@ class Limits(Devices, TownTestCase):
             phone.ok("post", f"{self.room.asks}/withdraw", {})
             phone.ok("get", "me/sessions")
             phone.ok("post", "me/sign-out")
+
+    def test_it_silences_nobody_else(self) -> None:
+        """Whoever lets in a phone of their own must not sign out the owner's, nor take its keys away."""
+        owner = self.device("are")
+        key = owner.client.ok("post", "alert-keys", {"label": "Min"})["id"]
+        phone = self.let_in().client
+        with env(in_person_may=["read", "write", "consent"]):
+            self.refused(phone, "delete", "me/sessions")
+            self.refused(phone, "delete", f"me/sessions/{owner.session.sid}")
+            self.refused(phone, "delete", f"alert-keys/{key}")
+            self.refused(phone, "post", f"alert-keys/{key}/lost")
+            self.refused(phone, "delete", f"devices/{new_id()}")
+        owner.client.ok("get", "me")
+        owner.client.ok("delete", f"alert-keys/{key}")
 
     def test_it_leaves_a_room(self) -> None:
         member = self.members(self.room)["are"]["id"]

@@ -52,7 +52,7 @@ class AlertKeys(APIView):
 
 
 class AlertKey(APIView):
-    needs: ClassVar[Need] = "nothing"
+    needs: ClassVar[Need] = "proof"
 
     @extend_schema(summary="Take a phone away", description="The team is told.", responses={200: shapes.AlertKeyView})
     def delete(self, request: Request, key_id: UUID) -> Response:
@@ -61,7 +61,7 @@ class AlertKey(APIView):
 
 
 class AlertKeyLost(APIView):
-    needs: ClassVar[Need] = "nothing"
+    needs: ClassVar[Need] = "proof"
 
     @extend_schema(
         summary="I have lost this phone", description="The team is told.", request=None, responses=shapes.AlertKeyView

@@ -103,7 +103,7 @@ class RefreshTokens(APIView):
 class OwnSessions(APIView):
     """Where I am signed in."""
 
-    needs: ClassVar[Need] = "nothing"
+    needs: ClassVar[dict[str, Need]] = {"GET": "nothing", "DELETE": "proof"}
 
     @extend_schema(summary="Where I am signed in", responses=OwnSessionsOut)
     def get(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class OwnSessions(APIView):
 class OwnSession(APIView):
     """One place where I am signed in."""
 
-    needs: ClassVar[Need] = "nothing"
+    needs: ClassVar[Need] = "proof"
 
     @extend_schema(
         summary="Sign out there",
