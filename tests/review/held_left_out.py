@@ -18,6 +18,7 @@ LOG = "the log itself: its entries about the person are told line by line"
 TREE = "hashes, numbers and keys of the sealed log: about nobody"
 ACTS = "who did it stands among the acts of whoever did, and is told by name to the patient where it is about one"
 OTHERS = "what somebody does for others: the patients', or the service's; that they did it stands among their acts"
+DELAYED = "why telling would have endangered somebody, who may be who reads it on the phone; officers tell it in person"
 STATE = "how the machine goes about it"
 
 LEFT_OUT: dict[str, dict[str, str]] = {
@@ -88,7 +89,14 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "rooms.Span": {TABLE: "which part of a timeline somebody may see: what the patient sees is told"},
     "rooms.Notice": {TABLE: "up to where somebody was told that there is something"},
     "rooms.RoomEvent": {"id": ROW, "txn_id": "a client's own mark for one attempt", "fingerprint": DIGEST},
-    "rooms.EmergencyAccess": {"id": ROW, "document": SEAL, "hash": SEAL, "signature": SEAL, "key": SEAL},
+    "rooms.EmergencyAccess": {
+        "id": ROW,
+        "delay_reason_sealed": DELAYED,
+        "document": SEAL,
+        "hash": SEAL,
+        "signature": SEAL,
+        "key": SEAL,
+    },
     "notify.Address": {
         "id": ROW,
         "user": LINK,

@@ -8,9 +8,12 @@ from server.alerts.models import AlertKey
 from server.audit.entry import SYSTEM
 from server.people import actions as people
 from server.people.models import Session
+from server.people.periods import NOW
 from server.review.models import Export
+from server.rooms.models import EmergencyAccess
 from tests.base import JSON, Client
 from tests.review.officers import OfficersTestCase
+from tests.rooms.night import DELAY, REASON, Night
 from tests.support.leaks import told_of_patients
 from tests.support.served import sqlite_only
 
@@ -169,3 +172,27 @@ class ByOfficers(HeldTestCase):
         self.fetch("ola", made["id"])
         parts = self.officer().ok("post", path, {"export": made["id"]})["parts"]
         assert "exported" in {one["outcome"] for one in parts}
+
+
+class Hidden(Night, HeldTestCase):
+    """Nils has had emergency access to Trine's room, and she is to be told tomorrow (L3)."""
+
+    def given(self) -> None:
+        self.open_the_room()
+
+    def test_what_she_may_not_know_yet_is_in_no_section(self) -> None:
+        """Red when a section tells of it: the access itself, its mark in the timeline, who owes a review, the log."""
+        before = self.sections(self.fetch("trine", self.order("trine")["id"]))
+        self.begun(hide=DELAY)
+        self.person("nils").ok("get", f"{self.room.path}/events")
+        told = self.sections(self.fetch("trine", self.order("trine")["id"]))
+        assert not told.get("emergency_access")
+        for section in ("messages", "duties", "members"):
+            assert [one["id"] for one in told.get(section, [])] == [one["id"] for one in before.get(section, [])], (
+                section
+            )
+        assert not [one for one in told["log"] if one["emergency"]]
+        EmergencyAccess.objects.update(told_at=NOW)
+        shown = self.sections(self.fetch("trine", self.order("trine")["id"]))
+        assert shown["emergency_access"][0]["reason_sealed"] == REASON
+        assert DELAY["reason"] not in str(shown), "whoever reads her telephone reads this too"

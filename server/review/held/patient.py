@@ -32,7 +32,7 @@ from server.review.held.section import Rows, Section, Told, plain
 from server.review.models import Erasure, Export, Line
 from server.review.telling import told
 from server.rooms import hidden
-from server.rooms.emergency import DELAY_REASON, REASON
+from server.rooms.emergency import REASON
 from server.rooms.models import EmergencyAccess, Member, Room, RoomEvent, Span
 from server.rooms.timeline import PLACE as EVENT
 
@@ -184,7 +184,7 @@ SECTIONS: list[Section] = [
         "emergency_access",
         _told_of,
         ("room_id", "ground", "begun_at", "until", "ended_at", "end_reason", "hidden", "tell_at", "told_at"),
-        {"reason_sealed": REASON, "delay_reason_sealed": DELAY_REASON},
+        {"reason_sealed": REASON},
         people=("user_id",),
         of=_of_rooms,
     ),
