@@ -53,7 +53,7 @@ def heard() -> set[str]:
 
 def sockets() -> set[str]:
     """Patterns of WebSocket addresses; and that nothing else is served than these and HTTP."""
-    kinds = application.application_mapping
+    kinds = application.application.application_mapping  # behind the doors
     assert set(kinds) == {"http", "websocket", "lifespan"}, f"what is this? {sorted(kinds)}"
     return {str(one.pattern) for one in kinds["websocket"].routes}
 

@@ -16,6 +16,8 @@ COMMANDS: dict[str, Content | Plain] = {
     "vault": Plain("ids, versions and counts of keys"),
     "audit": Plain("ids, numbers and codes; an export is for log verifiers, and holds no content"),
     "consent": Plain("ids, numbers and codes of what cannot be verified"),
+    "backup": Plain("the whole database into one file, encrypted for whoever would restore it; writes sizes and times"),
+    "restore": Plain("puts such a file back, or says what it is; writes counts"),
     "administrator": Plain("the id of an account"),
     "person": Content("all that is held about one person, for whoever has the server's shell; for a reason, on record"),
     "review": Plain("counts and positions of officers' lines"),
