@@ -72,7 +72,8 @@ class Away(SignInTestCase):
             reply.body = b'{"x": "' + b"x" * wire.MOST_BYTES + b'"}'
 
         for path in (WELL_KNOWN, PAR, TOKEN, JWKS):
-            for alter in (redirect, failing, refusing, wordy, text, listed, deep, empty, huge):
+            everything = (redirect, failing, refusing, wordy, text, listed, deep, empty, huge)
+            for alter in everything if path == TOKEN else (redirect, failing, text, huge):
                 with self.subTest(path=path, alter=alter.__name__):
                     self.front.reset()
                     self.front.alter[path] = alter

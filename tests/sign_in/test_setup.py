@@ -133,9 +133,8 @@ def test_the_example_is_usable_but_for_its_keys() -> None:
 
 
 @sqlite_only
-@pytest.mark.parametrize(("kind", "kty"), [("RS256", "RSA"), ("ES256", "EC")])
-def test_a_key_of_ours(tmp_path: Path, kind: str, kty: str) -> None:
-    out, path = io.StringIO(), tmp_path / "key.jwk"
+def test_a_key_of_ours(tmp_path: Path) -> None:
+    out, path, kind, kty = io.StringIO(), tmp_path / "key.jwk", "ES256", "EC"
     call_command("people", "sign-in-key", str(path), kind=kind, stdout=out)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     public = json.loads(out.getvalue().splitlines()[-1])
@@ -146,7 +145,7 @@ def test_a_key_of_ours(tmp_path: Path, kind: str, kty: str) -> None:
     assert key.assertion(client_id="us", audience="them", at=now_(), typ="JWT")
     assert "private" not in repr(key)
     with pytest.raises(CommandError, match="exists"):
-        call_command("people", "sign-in-key", str(path), stdout=out)
+        call_command("people", "sign-in-key", str(path), kind=kind, stdout=out)
 
 
 def now_() -> Any:
