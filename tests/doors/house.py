@@ -247,9 +247,12 @@ class House(Stage):
     def ask(self, client: Client, path: Path, ids: Ids, *, key: str = "") -> Answer:
         if path.route == CALLBACK:
             return self._callback(client)
+        return super().ask(client, path, self.at_once(path, ids), key=key)
+
+    def at_once(self, path: Path, ids: Ids) -> Ids:
+        """With the names that are good for seconds."""
         codes = {"one_time": self.one_time, "first_time": self.first_time} if path.route in ONE_TIME else {}
-        ids = {**ids, **{name: totp.at(now()) for name, totp in codes.items()}}
-        return super().ask(client, path, ids, key=key)
+        return {**ids, **{name: totp.at(now()) for name, totp in codes.items()}}
 
     def _callback(self, client: Client) -> Answer:
         """What the gateway says of a call, signed as it signs."""
@@ -257,9 +260,6 @@ class House(Stage):
         at = str(int(now().timestamp()))
         headers = {TIMESTAMP: at, SIGNATURE: sign(SECRET, at, body)}
         return self._read(client.generic("POST", "notify/callback", body, "application/json", headers=headers))
-
-    def read(self, response: Any) -> Answer:
-        return self._read(response)
 
     def prepare_as(self, who: str, path: Path, ids: Ids) -> Ids:
         """What has to be done before a request can succeed: by whoever the table of requests names, else by `who`."""

@@ -63,7 +63,8 @@ class PlayedTestCase(DoorsTestCase):
         operation, made = operations()[row.operation], 0
         if mode is WRONG and not (operation.body or operation.query):
             return 0  # there is nothing in it that could be wrong
-        with self.prepared(row) as (path, ids):
+        with self.prepared(row) as (path, known_ids):
+            ids = self.house.at_once(path, known_ids)
             ask, real = path.ask, self._real(row, path.ask, ids)
 
             @hypothesis.settings(

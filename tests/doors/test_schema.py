@@ -8,7 +8,7 @@ from tests.support.served import sqlite_only
 
 pytestmark = sqlite_only
 PEOPLE = ("member", "patient", "officer", "leader", "admin", "nobody", "key")
-FEW = 2
+FEW = 1
 """Of each operation and person; and the request of the table."""
 
 
@@ -18,4 +18,4 @@ class Played(PlayedTestCase):
         for number, row in enumerate(table().rows):
             made += self.play(row, prime_column(row), RIGHT, FEW)
             made += self.play(row, PEOPLE[number % len(PEOPLE)], WRONG, FEW)
-        assert made > 2 * len(table().rows), "they were played"
+        assert made > len(table().rows), "they were played"
