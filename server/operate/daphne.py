@@ -20,9 +20,10 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE = 4 * 1024 * 1024
 """Above the application's own limit, so that it is the one to answer 4413."""
 PATIENCE_S = 10.0
-FINISH_S = 5.0
+FINISH_S, QUIET_S = 5.0, 0.3
 """For so long, after the drain, requests that are under way are waited for: longer than most take, and well within what
-whoever stops us waits."""
+whoever stops us waits. It must be quiet for a moment: a proxy that had connected before the port closed may ask late,
+and the last bytes of an answer must leave."""
 BUFFER_BYTES = 256 * 1024
 """What one connection's buffer takes: frames in it can no longer be purged (law 5b)."""
 
@@ -109,10 +110,12 @@ class DrainingServer(Server):
         """What has been asked is answered: who is cut off between the commit and the answer must ask again. Not for
         ever: a long answer to a slow reader is asked for again."""
         loop = asyncio.get_event_loop()
-        deadline = loop.time() + FINISH_S
-        while self._answering() and loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
+        busy = loop.time()
+        deadline = busy + FINISH_S
+        while loop.time() < min(busy + QUIET_S, deadline):
+            if self._answering():
+                busy = loop.time()
             await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)  # the last bytes leave
 
     def _answering(self) -> bool:
         return any("application_instance" in of and "disconnected" not in of for of in self.connections.values())
