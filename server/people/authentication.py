@@ -114,9 +114,10 @@ def enforce_csrf(request: Request) -> None:
 
 def note_seen(session: Session) -> None:
     """Remember that the session is in use, at most once in ten minutes, and when tokens are used for the first time:
-    then their answer has come (`actions/refresh.py`). One statement when it is due."""
+    then their answer has come (`actions/refresh.py`). One statement when it is due. By the token's digest: what was
+    under way with the old token while it was refreshed says nothing of the new one."""
     if session.read_at - session.last_seen_at >= SEEN_EVERY or not is_answered(session):
-        Session.objects.filter(sid=session.sid).update(last_seen_at=DatabaseNow())
+        Session.objects.filter(digest=session.digest).update(last_seen_at=DatabaseNow())
 
 
 def is_answered(session: Session) -> bool:

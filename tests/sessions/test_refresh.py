@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from server.audit.entry import SYSTEM
 from server.common.clock import now
 from server.people import actions
 from server.people.actions.refresh import KEPT, forget_spent
-from server.people.authentication import live_sessions
+from server.people.authentication import live_sessions, note_seen
 from server.people.models import Engagement, Session, SpentRefresh, User
 from tests.base import Client, TownPropertyTestCase, TownTestCase
 from tests.sessions.base import Device, Devices, env, refused
@@ -67,6 +68,23 @@ class Refresh(Devices, TownTestCase):
         phone.wind(timedelta(minutes=1))
         refused("refresh_reused", first)
         assert phone.row().end_reason == "refresh_reused"
+
+    def test_a_request_in_flight_with_the_old_token_is_no_use_of_the_new_ones(self) -> None:
+        """A telephone that wakes up asks for something and refreshes at once, and that answer is lost. Red when the
+        session is marked as used by whatever token: its owner is signed out as a thief."""
+        phone = self.device("nils")
+        phone.wind(timedelta(minutes=12))
+        meanwhile: list[Any] = []
+
+        def interrupted(session: Session) -> None:
+            meanwhile.append(Client().ok("post", "sign-in/refresh", {"refresh": phone.refresh}))
+            note_seen(session)
+
+        with mock.patch("server.people.authentication.note_seen", interrupted):
+            phone.client.ok("get", "me")
+        phone.wind(timedelta(minutes=2))
+        again = Client().ok("post", "sign-in/refresh", {"refresh": phone.refresh})
+        assert [again["refresh"]] == [one["refresh"] for one in meanwhile]
 
     def test_one_whose_successor_was_refreshed_is_not_lost(self) -> None:
         phone = self.device("are")
