@@ -26,7 +26,8 @@ WORDS: dict[str, Any] = {
         "Sign in again, and then try at once: this needs a fresh sign-in. If it is urgent, phone instead."
     ),
     "in_person_only": _(
-        "Staff let this phone in, and it may not do this. Sign in with your electronic ID. If it is urgent, phone instead."
+        "Staff let this phone in, and it may not do this. "
+        "Sign in with your electronic ID. If it is urgent, phone instead."
     ),
     "proof_wrong": _("This did not prove who you are. Try again, or prove it in another way."),
     "passkey_copied": _("Somebody may have copied this passkey, so it was refused. Take it away, and make a new one."),
