@@ -1,4 +1,4 @@
-"""What people prove who they are with, and codes that let a phone in, for `paths.ROUTES`: nothing of any room is in them.
+"""What people prove who they are with, and codes that let a phone in, for `paths.ROUTES`: they hold nothing of a room.
 What each of them refuses stands in tests/credentials."""
 
 from tests.exposure.asks import NOBODY, STAFF, Ask, Plain
