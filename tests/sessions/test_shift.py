@@ -53,6 +53,19 @@ class StartShift(Devices, NightTestCase):
         Session.objects.filter(sid=sid).update(strong_at=now(), strong_by="passkey")
         client.ok("post", f"on-call/shifts/{following.id}/start", {})
 
+    def test_its_token_is_told_once_and_kept_nowhere(self) -> None:
+        """Red when the answer that a retry gets has the token in it: whoever knows the shift's id asks for it again."""
+        device, elsewhere = self.device("nils"), self.device("nils")
+        again = {"HTTP_IDEMPOTENCY_KEY": str(self.mine.id)}
+        told = device.client.post(self.path, {}, **again).json()
+        assert told["token"]
+        for one in (device, elsewhere):
+            answer = one.client.post(self.path, {}, **again)
+            assert answer.status_code == 201
+            assert answer.json() == {**told, "token": None}
+        Session.objects.filter(sid=elsewhere.session.sid).update(strong_at=None, strong_by="")
+        assert elsewhere.client.post(self.path, {}, **again).json()["code"] == "step_up_needed"
+
     def test_the_proof_is_of_the_same_working_day(self) -> None:
         device = self.device("nils")
         Session.objects.filter(sid=device.session.sid).update(strong_at=now() - timedelta(hours=13))

@@ -45,23 +45,28 @@ def start(*, acting: Acting, shift_id: UUID) -> tuple[str, datetime]:
     Raises NotFound, Conflict (`not_shift_time`) earlier than an hour before it or when it is over, Forbidden
     (`step_up_needed`).
     """
-    shift = own_shift(acting, shift_id, act="shift.started")
-    at = now()
+    shift, at = own_shift(acting, shift_id, act="shift.started"), now()
     if not shift.begins - BEFORE <= at < shift.ends:
         raise Conflict(code="not_shift_time")
-    if not _proved_today(acting, at):
-        raise Forbidden(code="step_up_needed", refusal=Refusal("shift.started", "step_up_needed", object_id=shift.id))
+    _require_proof(acting, shift, at)
     until = shift.ends + AFTER
     session, token = people.sign_in_until(acting=acting, until=until)
     record(Entry("shift.started", acting.actor, object_id=shift.id, record_ids=(session.sid,)))
     return token, until
 
 
-def _proved_today(acting: Acting, at: datetime) -> bool:
-    """Whether this session was proved since a working day's session could have begun."""
+def may_start(acting: Acting, shift_id: UUID) -> None:
+    """What is asked of whoever gets the answer of an earlier start again. Raises NotFound, Forbidden
+    (`step_up_needed`)."""
+    _require_proof(acting, own_shift(acting, shift_id, act="shift.started"), now())
+
+
+def _require_proof(acting: Acting, shift: Shift, at: datetime) -> None:
+    """That this session was proved since a working day's session could have begun. Raises Forbidden."""
     session = acting.session
     day = timedelta(hours=settings.ENV.staff_session_hours)
-    return session is not None and proved(strong_at=session.strong_at, at=at, within=day)
+    if session is None or not proved(strong_at=session.strong_at, at=at, within=day):
+        raise Forbidden(code="step_up_needed", refusal=Refusal("shift.started", "step_up_needed", object_id=shift.id))
 
 
 def own_shift(acting: Acting, shift_id: UUID, *, act: str) -> Shift:

@@ -29,9 +29,10 @@ CALENDAR = "text/calendar; charset=utf-8"
 
 
 class StartedView(serializers.Serializer[Any]):
-    """`token` is told this once; keep it behind the phone's own lock."""
+    """`token` is told this once; keep it behind the phone's own lock. Null where it has been told before: start the
+    shift again, under another name."""
 
-    token = serializers.CharField()
+    token = serializers.CharField(allow_null=True)
     until = serializers.DateTimeField()
 
 
@@ -67,6 +68,8 @@ class FeedsView(serializers.Serializer[Any]):
 
 
 class ShiftStart(APIView):
+    told_once = ("token",)
+
     @extend_schema(
         summary="Start my shift",
         description=(
@@ -83,7 +86,7 @@ class ShiftStart(APIView):
         return Response(told, status=status.HTTP_201_CREATED, headers=NOT_KEPT)
 
     def recheck(self, request: Request, shift_id: UUID) -> None:
-        shifts.own_shift(acting(request), shift_id, act="shift.started")
+        shifts.may_start(acting(request), shift_id)
 
 
 class ShiftConfirm(APIView):
