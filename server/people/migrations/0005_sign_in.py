@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="session",
             name="as_patient",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name="session",
@@ -176,6 +176,7 @@ class Migration(migrations.Migration):
                     ("linux", "Linux"),
                     ("other", "Other"),
                 ],
+                db_default="other",
                 default="other",
                 max_length=10,
             ),
@@ -208,7 +209,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="session",
             name="strong_by",
-            field=models.CharField(blank=True, max_length=20),
+            field=models.CharField(blank=True, db_default="", default="", max_length=20),
         ),
         migrations.AddIndex(
             model_name="session",

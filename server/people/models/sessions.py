@@ -73,9 +73,9 @@ class Session(models.Model):
     """How: `demo`, `citizen_oidc`, `staff_oidc`, `in_person`, …"""
     level = models.PositiveSmallIntegerField(default=0)
     """Level of assurance of the sign-in: 0 (demo) to 4; 4 is eIDAS *high*, 3 *substantial*."""
-    as_patient = models.BooleanField(default=False)
+    as_patient = models.BooleanField(default=False, db_default=False)
     """Signed in as a citizen: acts for no engagement, even where the same person works."""
-    device = models.CharField(max_length=10, choices=DeviceKind, default=DeviceKind.OTHER)
+    device = models.CharField(max_length=10, choices=DeviceKind, default=DeviceKind.OTHER, db_default=DeviceKind.OTHER)
     created = models.DateTimeField(db_default=Now(), editable=False)
     expiry = models.DateTimeField()
     """When the present token stops opening doors. A refresh gives the next one."""
@@ -88,7 +88,7 @@ class Session(models.Model):
     """Over by then in any case."""
     strong_at = models.DateTimeField(null=True, blank=True)
     """When whoever holds it last proved who they are; what needs a fresh proof asks this (`step_up.py`)."""
-    strong_by = models.CharField(max_length=20, blank=True)
+    strong_by = models.CharField(max_length=20, blank=True, default="", db_default="")
     """By what: the way of signing in, `passkey`, `totp`, `recovery`."""
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=30, blank=True)
