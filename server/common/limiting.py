@@ -54,11 +54,16 @@ RATES: dict[str, Rate] = {
     "export": Rate(30, 3600),
     "refresh": Rate(60, 60),
     # What somebody might guess at. By address: a whole hospital signs in behind one at half past seven.
-    "sign-in": Rate(300, 60, guessing=True),
+    # Ten a second, each step of it.
+    "sign-in": Rate(600, 60, guessing=True),
+    "come-back": Rate(600, 60, guessing=True),
     "exchange": Rate(600, 60, guessing=True),
+    "refresh-unknown": Rate(300, 60, guessing=True),
     "callback": Rate(60, 60, guessing=True),
     # By person, session or code: nobody needs many attempts.
     "in-person": Rate(10, 600, guessing=True),
+    # What staff do to one patient's ways in, whoever of them: codes made, and sessions ended.
+    "patient": Rate(20, 3600),
     "step-up": Rate(10, 600, guessing=True),
     "totp": Rate(5, 300, guessing=True),
     "recovery": Rate(5, 3600, guessing=True),

@@ -1,6 +1,6 @@
 """Counts each request for whoever sends it: the person, the device, the address, and the operation where it has a limit
 of its own (`throttle_scope`, which counts what is not a GET). A view with `throttle_classes = ()` counts nothing: those
-of calls for help."""
+of calls for help, and refreshing tokens, which counts by itself once it knows whose they are."""
 
 from typing import TYPE_CHECKING
 

@@ -138,6 +138,8 @@ def render(folder: Path, tls: Path, servers: list[str], https: int, http: int) -
         # Few enough to be reached in a test.
         ("rate=200r/s", "rate=50r/s"),
         ("zone=requests burst=400", "zone=requests burst=60"),
+        ("rate=30r/s", "rate=1r/s"),
+        ("zone=sign_in burst=200", "zone=sign_in burst=10"),
         ("limit_conn connections 2000;", "limit_conn connections 20;"),
     ):
         assert said in text, f"deploy/nginx/nginx.conf says no longer: {said}"

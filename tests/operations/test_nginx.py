@@ -168,6 +168,14 @@ def test_requests_are_limited_and_calls_for_help_are_not(site: Site) -> None:
         assert all(one.status_code in (400, 401, 403, 404) or "request_id" in one.json() for one in answers), path
 
 
+def test_refreshing_does_not_wait_for_those_who_sign_in(site: Site) -> None:
+    """Red when a hospital's telephones are signed out by whoever knocks from its address."""
+    knocked = [one.status_code for one in burst(site, 25, "GET", "/api/v1/sign-in/providers", "127.0.0.10")]
+    assert set(knocked) == {200, 429}
+    went_on = [one.status_code for one in burst(site, 25, "POST", "/api/v1/sign-in/refresh", "127.0.0.10")]
+    assert set(went_on) == {401}
+
+
 def left(answer: httpx.Response) -> int:
     """How much of a limit of its address the server says that somebody has left."""
     assert answer.status_code in (200, 404), answer.text

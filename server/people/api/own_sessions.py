@@ -53,10 +53,14 @@ class OwnSessionsOut(serializers.Serializer[Any]):
 
 
 class RefreshTokens(APIView):
-    """New tokens. Nobody has to be signed in: the token that opens doors may have run out long ago."""
+    """New tokens. Nobody has to be signed in: the token that opens doors may have run out long ago.
+
+    Nothing is counted before the token is known: whoever sends rubbish from a hospital's address signs nobody there
+    out. A token that is somebody's counts for its session, one that is nobody's for the address."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    throttle_classes = ()
 
     @extend_schema(
         summary="Refresh a session",
@@ -80,7 +84,7 @@ class RefreshTokens(APIView):
             done = refresh(token=token)
         except Unauthenticated as refusal:
             if refusal.code == Unauthenticated.code:  # nobody's token: whoever tries others is slowed down, alone
-                spend("refresh", address_key(request.META.get("REMOTE_ADDR", "")))
+                spend("refresh-unknown", address_key(request.META.get("REMOTE_ADDR", "")))
             raise
         session = done.session
         response = Response(

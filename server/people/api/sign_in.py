@@ -41,8 +41,11 @@ log = structlog.get_logger(__name__)
 
 RETURNS = ["app", "browser"]
 KINDS = ["citizen", "staff", "employer"]
-BROWSER_COOKIE = "samsnakk_sign_in" if settings.DEMO else "__Host-samsnakk_sign_in"
-"""Ties a sign-in to the browser that began it. A page of another site can neither set nor read one so named."""
+BROWSER_COOKIE = "samsnakk_sign_in_" if settings.DEMO else "__Host-samsnakk_sign_in_"
+"""Ties a sign-in to the browser that began it; one for each attempt, so that two tabs do not undo each other. A page of
+another site can neither set nor read one so named."""
+BROWSER_MOST = 4
+"""So many attempts of one browser are under way at most."""
 PAGES = (400, 403, 404, 429, 503)
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -119,8 +122,10 @@ def _begin(request: Request, provider_id: str, **more: Any) -> Response:
     )
     response = Response(ProviderSignInOut({"url": begun.url, "expires_at": begun.expires_at}).data, headers=NO_STORE)
     if said["return"] == "browser":
+        for oldest in _ours(request)[: -BROWSER_MOST + 1]:
+            response.delete_cookie(oldest, samesite="Lax")
         response.set_cookie(
-            BROWSER_COOKIE,
+            BROWSER_COOKIE + begun.browser_name,
             begun.browser,
             max_age=int(flow.ATTEMPT.total_seconds()),
             httponly=True,
@@ -128,6 +133,11 @@ def _begin(request: Request, provider_id: str, **more: Any) -> Response:
             secure=bool(settings.SESSION_COOKIE_SECURE),
         )
     return response
+
+
+def _ours(request: Request) -> list[str]:
+    """The names of this browser's cookies for attempts, the oldest first: so browsers send them (RFC 6265)."""
+    return [name for name in request.COOKIES if name.startswith(BROWSER_COOKIE)]
 
 
 class SignInAtProvider(APIView):
@@ -181,16 +191,18 @@ class Callback(APIView):
         auth=[],
     )
     def get(self, request: Request, provider: str) -> HttpResponse:
-        spend("exchange", address_key(request.META.get("REMOTE_ADDR", "")))
+        spend("come-back", address_key(request.META.get("REMOTE_ADDR", "")))
         found = flow.provider_of(provider)
         query = dict(request.query_params.lists())
-        returned = flow.come_back(provider=found, query=query, cookie=request.COOKIES.get(BROWSER_COOKIE, ""))
+        cookies = {name.removeprefix(BROWSER_COOKIE): request.COOKIES[name] for name in _ours(request)}
+        returned = flow.come_back(provider=found, query=query, cookies=cookies)
         if returned.returns_to == "app":
             to = f"{settings.ENV.app_link}?{urlencode({'code': returned.code})}"
         else:  # behind `#`, so that no server, log or proxy sees it
             to = f"{settings.ENV.browser_link}#{urlencode({'sign-in': returned.code})}"
         response = HttpResponse(status=303, headers={**sign_in_pages.HEADERS, "Location": to})
-        response.delete_cookie(BROWSER_COOKIE, samesite="Lax")
+        if returned.returns_to == "browser":
+            response.delete_cookie(BROWSER_COOKIE + returned.browser_name, samesite="Lax")
         return response
 
     def handle_exception(self, error: Exception) -> HttpResponse:  # type: ignore[override] # a page, not JSON
