@@ -59,6 +59,8 @@ class HandOver(models.Model):
     as_patient = models.BooleanField()
     organisation = models.CharField(max_length=9, blank=True)
     """Organisation number that the provider named; engagements there come first."""
+    proved_at = models.DateTimeField(null=True, blank=True)
+    """When they proved who they are, as the provider said; it may have been this morning. None: it did not say."""
     session = models.ForeignKey(
         Session, to_field="sid", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -87,6 +89,10 @@ class InPersonCode(Row):
     used_at = models.DateTimeField(null=True, blank=True)
     taken_back_at = models.DateTimeField(null=True, blank=True)
     """By staff, or because a newer one was made."""
+    replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    """The newer one."""
+    secret_digest = models.CharField(max_length=128, blank=True, db_default="")
+    """Of what the phone chose by lot and sent with the code: it alone is answered again, when the answer was lost."""
     session = models.ForeignKey(
         Session, to_field="sid", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -90,6 +90,8 @@ class Session(models.Model):
     """When whoever holds it last proved who they are; what needs a fresh proof asks this (`step_up.py`)."""
     strong_by = models.CharField(max_length=20, blank=True, default="", db_default="")
     """By what: the way of signing in, `passkey`, `totp`, `recovery`."""
+    totp_wrong = models.PositiveSmallIntegerField(default=0, db_default=0)
+    """Wrong one-time codes since it was last proved (`actions/one_time.py`)."""
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=30, blank=True)
     last_seen_at = models.DateTimeField(db_default=Now())
