@@ -44,8 +44,8 @@ RATES: dict[str, Rate] = {
     # Each signed-in person, over all their devices; whoever is not signed in, by address.
     "look": Rate(6000, 60),
     "act": Rate(3000, 60),
-    # One session on one device.
-    "device": Rate(4000, 60),
+    # One session on one device: less than the person's, so that a stolen one leaves something to its owner.
+    "device": Rate(2000, 60),
     # One address, whoever sits behind it: a whole hospital may.
     "address": Rate(60_000, 60),
     # Operations of which nobody needs many.
@@ -60,13 +60,19 @@ RATES: dict[str, Rate] = {
     "exchange": Rate(600, 60, guessing=True),
     "refresh-unknown": Rate(300, 60, guessing=True),
     "callback": Rate(60, 60, guessing=True),
-    # By person, session or code: nobody needs many attempts.
+    # By person: nobody needs many.
     "in-person": Rate(10, 600, guessing=True),
     # What staff do to one patient's ways in, whoever of them: codes made, and sessions ended.
     "patient": Rate(20, 3600),
-    "step-up": Rate(10, 600, guessing=True),
+    # Proofs, each by itself: one that is spent leaves the others. By session what comes there at all: signatures are
+    # not guessed, and the provider counts for itself.
+    "passkey": Rate(120, 600, guessing=True),
+    "step-up": Rate(60, 600, guessing=True),
+    # By session what was wrong, and far wider by person: one stolen session takes no proof from its owner's others.
     "totp": Rate(5, 300, guessing=True),
+    "totp-person": Rate(60, 3600, guessing=True),
     "recovery": Rate(5, 3600, guessing=True),
+    "recovery-person": Rate(60, 3600, guessing=True),
 }
 """Every limit there is. RATE_LIMITS may set others for an installation."""
 
@@ -111,6 +117,23 @@ def _rates(changes: tuple[str, ...]) -> dict[str, Rate]:
 def spend(scope: str, key: str) -> None:
     """Count one more for `key` (an id, an address: it is digested here). Raises TooMany when there was none left."""
     spend_each([(scope, key)])
+
+
+def ensure(scope: str, key: str) -> None:
+    """Count nothing, for what is spent only if it goes wrong. Raises TooMany when there is none left."""
+    if not settings.ENV.throttle:
+        return
+    one, shared = Wanted(scope, rates()[scope], digest(scope, key)), _shared.storage()
+    windows = [_window_here(one)] if one.rate.guessing or shared is None else []
+    if shared is not None:
+        try:
+            windows.append(shared.get_sliding_window(one.item.key_for(one.name), one.rate.window_s))
+        except (RedisError, OSError):
+            _shared.lost()
+            windows.append(_window_here(one))
+    for window in windows:
+        if wait_s(one.rate, window) > 0:
+            raise _refusal(one, window)
 
 
 def spend_each(pairs: Sequence[tuple[str, str]]) -> Standing | None:
