@@ -13,6 +13,7 @@ from server.audit.entry import Actor
 from server.audit.ports import RECIPIENTS
 from server.audit.refusals import record_refusal
 from server.common import problems
+from server.common.counting import count_refused
 from server.common.errors import Forbidden, NotFound, Problem, Unavailable
 from server.consent.ports import ROOM_EFFECTS
 from server.consent.records import ExcludedPeople
@@ -54,7 +55,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response:
     if problem is None:
         log.error("request_failed", exc_info=error)
         problem = problems.InternalProblem()
-    elif problem.refusal is not None and request is not None:
+    problem = count_refused(problem, request, context.get("view"))
+    if problem.refusal is not None and request is not None:
         try:
             record_refusal(_actor(request), problem.refusal)
         except DatabaseError as failure:

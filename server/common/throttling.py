@@ -1,15 +1,15 @@
 """Counts each request for whoever sends it: the person, the device, the address, and the operation where it has a limit
-of its own (`throttle_scope`, which counts what is not a GET). A view with `throttle_classes = ()` counts nothing: those
-of calls for help, and refreshing tokens, which counts by itself once it knows whose they are."""
+of its own (`throttle_scope` by the person, `device_scope` by the session; they count what is not a GET). A view with
+`throttle_classes = ()` counts nothing: those of calls for help, the list of one's sessions and ending them, and
+refreshing tokens, which counts by itself once it knows whose they are. What is refused before this is counted by
+`server/common/counting.py`."""
 
 from typing import TYPE_CHECKING
 
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from server.common.limiting import spend_each
-from server.common.proxies import address_key
+from server.common.counting import address_of, count, kind_of
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its own views
     from rest_framework.views import APIView
@@ -19,14 +19,13 @@ class Throttle(BaseThrottle):
     """Raises TooMany; what is left goes out with the answer (`server/common/headers.py`)."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        address = address_key(request.META.get("REMOTE_ADDR", ""))
-        user = getattr(request.user, "id", None)
-        who = str(user) if user else address
-        kind = "look" if request.method in SAFE_METHODS else "act"
-        spent = [("address", address), (kind, who)]
-        if sid := getattr(request.auth, "sid", None):
-            spent.insert(1, ("device", str(sid)))
-        if kind == "act" and (own := getattr(view, "throttle_scope", None)):
-            spent.append((own, who))
-        request._request.limit_shown = spend_each(spent)  # type: ignore[attr-defined] # noqa: SLF001 - for its headers
+        plain = request._request  # noqa: SLF001 - where the answer's headers are taken from
+        user_id, sid = getattr(request.user, "id", None), getattr(request.auth, "sid", None)
+        more = []
+        if kind_of(plain) == "act":
+            if own := getattr(view, "throttle_scope", None):
+                more.append((own, str(user_id or address_of(plain))))
+            if sid and (own := getattr(view, "device_scope", None)):
+                more.append((own, str(sid)))
+        count(plain, user_id=user_id, sid=sid, more=more)
         return True

@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "server.common.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "server.common.counting.DoorMiddleware",
 ]
 
 ROOT_URLCONF = "server.urls"

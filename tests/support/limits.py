@@ -8,7 +8,7 @@ from unittest import mock
 
 from django.conf import settings
 
-from server.common import limiting
+from server.common import counting, limiting
 
 FULL_HOUR = 10_000 * 86_400.0
 """In memory windows begin on the clock: a test that met such a moment would find one more let through."""
@@ -21,7 +21,9 @@ def limited(*rates: str, redis_url: str | None = None, **env: object) -> Iterato
     clock = SimpleNamespace(time=lambda: FULL_HOUR + time.monotonic() - begun)
     changed = {"throttle": True, "rate_limits": list(rates), "redis_url": redis_url or "", **env}
     limiting.forget()
+    counting.CLOSED.forget()
     env = mock.patch.object(settings, "ENV", settings.ENV.model_copy(update=changed))
     with env, mock.patch("limits.storage.memory.time", clock):
         yield
     limiting.forget()
+    counting.CLOSED.forget()

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.audit.refusals import record_refusal
+from server.common.counting import count, ensure_open
 from server.common.errors import Forbidden, NotFound, Problem, Refusal, Unauthenticated
 from server.common.language import speak_to
 from server.people import step_up
@@ -31,12 +32,16 @@ View = Callable[..., HttpResponseBase]
 def known_administrator(request: HttpRequest) -> Acting:
     """Who acts, by the session's cookie.
 
-    Raises NotFound for everybody who does not act as administrator now, with or without a session.
+    Counted like any other request, before anything goes on record. Raises NotFound for everybody who does not act as
+    administrator now, with or without a session; TooMany.
     """
+    ensure_open(request)
     try:
         session = authenticate_token(request.COOKIES.get(COOKIE, ""))
     except Unauthenticated:
+        count(request, user_id=None, sid=None)
         raise NotFound from None
+    count(request, user_id=session.user_id, sid=session.sid)
     acting = acting_in(session)
     note_seen(session)
     request.acting_user_id = session.user_id  # type: ignore[attr-defined]
