@@ -16,6 +16,7 @@ from server.people.models import (
     Relation,
 )
 from server.people.periods import NOW, Moment
+from server.people.ports import EXCLUSIONS
 from server.people.sealed import number_index
 
 
@@ -41,6 +42,17 @@ def open_patient(acting: Acting, patient_id: UUID) -> Patient:
             )
         )
     return found
+
+
+def open_unless_excluded(acting: Acting, patient_id: UUID, act: str) -> Patient:
+    """`open_patient`, and not for whom the patient has excluded: for the patient's own ways in, behind which is
+    everything that they are kept out of. Exclusions are asked first, also of a patient who is not there, so that time
+    tells neither. Raises NotFound, recorded as `act` where they are excluded."""
+    excluded = acting.user.id in EXCLUSIONS().of(patient_id)
+    patient = open_patient(acting, patient_id)
+    if excluded:
+        raise NotFound(refusal=Refusal(act, "excluded", subject_id=patient.id, object_id=patient.id))
+    return patient
 
 
 def require_staff(acting: Acting) -> Engagement:

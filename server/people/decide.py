@@ -11,6 +11,10 @@ Need = Literal["read", "write", "consent", "nothing", "proof"]
 leaving, and one's own sign-in are open to every session. `proof`: open to none of these, whatever the installation
 says: whoever lets in a phone of their own must not silence the owner's."""
 IN_PERSON = "in_person"
+STRONG = 3
+"""eIDAS *substantial*; what is below is no proof for what asks a fresh one."""
+EMPLOYER = "employer_oidc"
+"""`Session.sign_in`, `Session.strong_by`: an employer's own provider, which speaks for that employer alone."""
 
 
 def kind_of(*, is_patient: bool, is_engaged: bool, is_officer: bool, is_administrator: bool) -> Kind:
@@ -75,6 +79,12 @@ def ends_from(lifetime: Lifetime, at: datetime, ends_at: datetime | None = None)
     whole = at + lifetime.whole if ends_at is None else ends_at
     idle = min(at + lifetime.idle, whole)
     return Ends(min(at + lifetime.access, idle), idle, whole)
+
+
+def is_limited(*, sign_in: str, level: int) -> bool:
+    """Whether staff let it in, and no electronic identification has said since whose it is. A passkey or a code does
+    not: whoever let in a phone of their own may have found the printed ones."""
+    return sign_in == IN_PERSON and level < STRONG
 
 
 def may_in_person(need: Need, may: Collection[str]) -> bool:

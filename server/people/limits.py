@@ -1,5 +1,5 @@
 """What a session may do whose owner was seen by staff, and by no electronic identification (L5): the installation says
-(`IN_PERSON_MAY`). Once its owner has proved who they are, it is a session like others.
+(`IN_PERSON_MAY`). Once its owner has proved by electronic identification who they are, it is a session like others.
 
 Each view says what it needs (`needs`, for all methods or for each); unsaid, looking is `read` and all else `write`.
 Calling for help, taking back, leaving, keeping people out, and one's own ways in need nothing: they are open to every
@@ -16,9 +16,9 @@ from rest_framework.request import Request
 
 from server.common.errors import Forbidden, Refusal
 from server.people.actors import Acting
-from server.people.decide import IN_PERSON, Need, may_in_person, proved
+from server.people.decide import Need, may_in_person, proved
 from server.people.models import Session
-from server.people.step_up import fresh_for_consent
+from server.people.step_up import fresh_for_consent, is_limited
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its own views
     from rest_framework.views import APIView
@@ -60,19 +60,19 @@ def require_for_consent(acting: Acting, act: str) -> None:
     Raises Forbidden: `in_person_only`, `step_up_needed`; recorded as `act`.
     """
     session = acting.session
-    if session is None or fresh_for_consent(acting):
+    if session is None:
         return
-    if is_limited(session):
+    limited = is_limited(session)
+    if limited:
         _require(session, "consent")
+    if fresh_for_consent(acting):
+        return
+    if limited:
         within = timedelta(minutes=settings.ENV.consent_proof_minutes)
         if proved(strong_at=session.created, at=acting.at, within=within):
             return
     subject = acting.patient.id if acting.patient is not None else None
     raise Forbidden(code="step_up_needed", refusal=Refusal(act, "step_up_needed", subject_id=subject))
-
-
-def is_limited(session: Session) -> bool:
-    return session.sign_in == IN_PERSON and session.strong_at is None
 
 
 def _may(session: Session, need: Need) -> bool:

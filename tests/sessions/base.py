@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import F
 from django.test import override_settings
 
+from server.common.clock import now
 from server.people.actions.sessions import sign_in_lasting
 from server.people.models import Session, SpentRefresh, User
 from tests.base import Client, Town
@@ -65,6 +66,7 @@ class Devices(Town):
     def device(self, who: str, *, level: int = 4, kind: str = "other", **more: Any) -> Device:
         user = User.objects.get(username=who)
         method = more.pop("method", METHODS.get(who, "staff_oidc"))
+        more.setdefault("proved_at", now())
         begun = sign_in_lasting(user=user, method=method, level=level, device=kind, **more)
         client = Client()
         client.username, client.user_id = who, user.id

@@ -200,6 +200,16 @@ class Forged(SignInTestCase):
         self.refused("key")
         assert len(self.front.asks(JWKS)) == before + 1, "and not again in the same half minute"
 
+    def test_ps256_is_taken(self) -> None:
+        """RSASSA-PSS, under a key that says so or says nothing of how it signs."""
+        said = public(jwk(self.stage.rsa, "theirs-ps", "PS256"))
+        self.token(lambda token: self.stage.sign(opened(token), kid="theirs-ps", alg="PS256"))
+        for key in (said, {name: value for name, value in said.items() if name != "alg"}):
+            with self.subTest(says=key.get("alg")):
+                metadata.forget()
+                self.front.alter[JWKS] = lambda reply, key=key: reply.say({"keys": [key]})
+                App().sign_in("are")
+
     def test_keys_that_are_none(self) -> None:
         weak = jwk(rsa.generate_private_key(65537, 1024), "theirs-rsa", "RS256")
         for keys, code, reason in (
@@ -288,6 +298,10 @@ class HandedOver(SignInTestCase):
         ):
             assert (answer.status_code, answer.json()["code"]) == (400, "sign_in_code")
         assert self.app.exchange(code).status_code == 200
+        again = self.app.exchange(code)
+        assert again.status_code == 200, "its answer may have been lost"
+        self.app.client.credentials(HTTP_AUTHORIZATION=f"Bearer {again.json()['token']}")
+        assert self.app.client.get("me").status_code == 200
         again = self.app.exchange(code)
         assert (again.status_code, again.json()["code"]) == (400, "sign_in_code")
         assert Session.objects.filter(sign_in="citizen_oidc").count() == 1

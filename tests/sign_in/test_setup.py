@@ -245,7 +245,7 @@ class Kept(SignInTestCase):
             for _ in range(2):
                 assert self.app.exchange("guessed").status_code == 400
             assert self.app.exchange("guessed").status_code == 429
-        with limited("exchange=1/60", sign_in_file=self.stage.file):
+        with limited("come-back=1/60", sign_in_file=self.stage.file):
             back = f"http://127.0.0.1:9/api/v1/sign-in/callback/{CITIZENS}?state={'x' * 43}"
             assert self.app.told(self.app.come_back(back)) == "sign_in_expired"
             page = self.app.come_back(back)

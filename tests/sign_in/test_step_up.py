@@ -22,7 +22,7 @@ class StepUp(SignInTestCase):
         self.app.sign_in("kari", STAFF)
         self.engagement_id = self.engagement_of("kari").id
         self.sid = self.app.client.ok("get", "me")["session"]["id"]
-        Session.objects.filter(sid=self.sid).update(strong_at=now() - timedelta(hours=2))
+        Session.objects.filter(sid=self.sid).update(strong_at=now() - timedelta(hours=2), strong_by="staff_oidc")
 
     def finish(self, code: str, app: App | None = None) -> tuple[int, str]:
         app = app or self.app

@@ -11,7 +11,8 @@ from server.common.errors import Conflict, NotFound
 from server.common.ids import new_id
 from server.people.actions.patients import open_account
 from server.people.actions.sessions import close_sessions
-from server.people.models import Identity, Patient, Session, User
+from server.people.models import HandOver, Identity, Patient, Session, User
+from server.people.periods import NOW
 from server.people.sealed import number_index
 
 
@@ -26,7 +27,8 @@ class Recorded:
 @transaction.atomic
 def record_identity(*, username: str, number: str, actor: Actor) -> Recorded:
     """Let whoever has this number (uniform, `identity.py`) sign in as a user who works here. The same again changes
-    nothing; another number takes the place of the one before, and ends the sessions that the account has.
+    nothing; another number takes the place of the one before, and ends the sessions that the account has, and sign-ins
+    that wait to be fetched.
 
     Raises NotFound; Conflict `patient_account` for the account of a patient, `identity_taken` when the number leads to
     another account.
@@ -49,6 +51,8 @@ def record_identity(*, username: str, number: str, actor: Actor) -> Recorded:
                 Identity.objects.filter(id=known.id).update(nin_index=index)
     except IntegrityError:
         raise Conflict(code="identity_taken") from None
+    if before is not None:  # first: a sign-in that is just being fetched has ended then, or has its session below
+        HandOver.objects.filter(user=user, used_at=None).update(used_at=NOW)
     sessions = Session.objects.filter(user=user) if before is not None else Session.objects.none()
     ended = close_sessions(sessions, reason="identity_changed", actor=actor)
     record(Entry("identity.recorded", actor, object_id=user.id, record_ids=(known.id,), detail={"ended": len(ended)}))

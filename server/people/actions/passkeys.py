@@ -35,7 +35,7 @@ from server.people.actors import Acting
 from server.people.models import Passkey
 from server.people.periods import NOW
 from server.people.relying_party import NAME, relying_party
-from server.people.step_up import PASSKEY, require_fresh
+from server.people.step_up import PASSKEY, fresh, require_for_ways_in, speaks_for_all
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +60,8 @@ def own(user_id: UUID) -> QuerySet[Passkey]:
 
 def registration_options(*, acting: Acting) -> Document:
     """What a new authenticator is asked (`navigator.credentials.create`). No attestation: which make it is, is not our
-    business. Raises Forbidden `step_up_needed`; Conflict `too_many_passkeys`."""
-    require_fresh(acting, "passkey.registered")
+    business. Raises Forbidden `other_provider`, `step_up_needed`; Conflict `too_many_passkeys`."""
+    require_for_ways_in(acting, "passkey.registered")
     known = list(own(acting.user.id))
     if len(known) >= MOST:
         raise Conflict(code="too_many_passkeys")
@@ -81,14 +81,24 @@ def registration_options(*, acting: Acting) -> Document:
     return _shown(webauthn.options_to_json(options))
 
 
-def register(*, acting: Acting, credential: Document, device: str) -> Passkey:
-    """Keep a new passkey; its owner is told on other devices.
-
-    Raises Forbidden `step_up_needed`; Invalid `passkey_unusable`; Conflict `too_many_passkeys`, `passkey_known`.
+def spend_challenge(*, acting: Acting, credential: Document) -> bytes | None:
+    """The challenge that a new authenticator answers, good no more from now on, whatever comes of the answer; None
+    where this session was not asked it, or has answered. Without a fresh proof it is left: the same answer may come
+    again after one. Not to be called inside a transaction: a refusal would give it back.
     """
-    require_fresh(acting, "passkey.registered")
-    site, challenge = relying_party(), _challenge(credential)
-    if challenge is None or not take(acting, REGISTER, challenge):
+    challenge = _challenge(credential) if speaks_for_all(acting) and fresh(acting) else None
+    return challenge if challenge is not None and take(acting, REGISTER, challenge) else None
+
+
+def register(*, acting: Acting, credential: Document, challenge: bytes | None, device: str) -> Passkey:
+    """Keep a new passkey, which answered the `challenge` that was spent; its owner is told on other devices.
+
+    Raises Forbidden `other_provider`, `step_up_needed`; Invalid `passkey_unusable`; Conflict `too_many_passkeys`,
+    `passkey_known`.
+    """
+    require_for_ways_in(acting, "passkey.registered")
+    site = relying_party()
+    if challenge is None:
         raise Invalid(code="passkey_unusable", refusal=Refusal("passkey.registered", "challenge"))
     made = _checked(
         lambda: webauthn.verify_registration_response(
@@ -137,8 +147,9 @@ def _keep(acting: Acting, made: Passkey) -> Passkey:
 
 @transaction.atomic
 def remove(*, acting: Acting, passkey_id: UUID) -> None:
-    """It proves nothing any more. Raises Forbidden `step_up_needed`; NotFound, the same for foreign and missing."""
-    require_fresh(acting, "passkey.removed")
+    """It proves nothing any more. Raises Forbidden `other_provider`, `step_up_needed`; NotFound, the same for foreign
+    and missing."""
+    require_for_ways_in(acting, "passkey.removed")
     if not own(acting.user.id).filter(id=passkey_id).update(removed_at=NOW):
         raise NotFound(refusal=Refusal("passkey.removed", "missing", object_id=passkey_id))
     record(Entry("passkey.removed", acting.actor, object_id=passkey_id))

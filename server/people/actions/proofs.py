@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Greatest
 
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
 from server.common.errors import Forbidden, Refusal
+from server.people.actions.sessions import end_unconfirmed
 from server.people.actors import Acting
+from server.people.decide import STRONG
 from server.people.models import Challenge, Passkey, RecoveryCode, Session, TotpSecret
 from server.people.periods import NOW
 from server.people.ports import OWNERS_TOLD
@@ -20,6 +23,10 @@ from server.people.step_up import PASSKEY
 PROVED = "session.proved"
 TOTP, RECOVERY = "totp", "recovery"
 """`Session.strong_by`, besides `PASSKEY` and the ways of signing in."""
+TOTP_WRONG_MOST = 10
+"""So many wrong one-time codes in one session, and it proves nothing by one any more: it could try for months."""
+TOTP_WRONG_TOLD = 5
+"""So many, and its owner is told."""
 CHALLENGE_LIFE = timedelta(minutes=5)
 CHALLENGE_BYTES = 32
 KEPT = timedelta(days=1)
@@ -62,10 +69,15 @@ def forget_challenges() -> int:
     return Challenge.objects.filter(digest__in=found).delete()[0] if found else 0
 
 
-def note_proved(acting: Acting, by: str) -> datetime:
-    """This session has been proved now; in the caller's transaction. Returns when, by the database's time."""
-    at = now()
-    Session.objects.filter(sid=sid_of(acting), ended_at=None).update(strong_at=at, strong_by=by)
+def note_proved(acting: Acting, by: str, at: datetime | None = None, level: int = 0) -> datetime:
+    """This session has been proved, now or `at` a time before; in the caller's transaction. `level`: of the electronic
+    identification, if it was one; whose phone staff let in is said by that alone. Returns when, by the database's
+    time."""
+    at = now() if at is None else min(at, now())
+    session = Session.objects.filter(sid=sid_of(acting), ended_at=None)
+    session.update(strong_at=at, strong_by=by, totp_wrong=0)
+    if level >= STRONG and session.filter(as_patient=True).update(level=Greatest("level", level)):
+        end_unconfirmed(session.in_full().get())
     record(Entry(PROVED, acting.actor, object_id=sid_of(acting), reason=by))
     return at
 
@@ -92,7 +104,9 @@ def ways(acting: Acting) -> list[str]:
     user_id, found = acting.user.id, []
     if Passkey.objects.filter(user_id=user_id, removed_at=None).exists():
         found.append(PASSKEY)
-    if TotpSecret.objects.filter(user_id=user_id, removed_at=None, confirmed_at__isnull=False).exists():
+    stopped = acting.session is not None and acting.session.totp_wrong >= TOTP_WRONG_MOST
+    set_up = TotpSecret.objects.filter(user_id=user_id, removed_at=None, confirmed_at__isnull=False)
+    if not stopped and set_up.exists():
         found.append(TOTP)
     if RecoveryCode.objects.filter(user_id=user_id, used_at=None, replaced_at=None).exists():
         found.append(RECOVERY)

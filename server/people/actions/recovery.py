@@ -10,11 +10,12 @@ from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.ids import new_id
 from server.people import codes
+from server.people.actions.attempts import counted
 from server.people.actions.proofs import RECOVERY, note_proved, tell_owner, wrong
 from server.people.actors import Acting
 from server.people.models import RecoveryCode, User
 from server.people.periods import NOW
-from server.people.step_up import require_fresh
+from server.people.step_up import require_for_ways_in
 from server.vault import actions as vault
 
 MANY = 10
@@ -26,8 +27,8 @@ INDEX = "people.recovery_code"
 @transaction.atomic
 def make(*, acting: Acting) -> list[str]:
     """Ten new ones, told this once; those before are good no more, and their owner is told. Raises Forbidden
-    `step_up_needed`."""
-    require_fresh(acting, "recovery_codes.made")
+    `other_provider`, `step_up_needed`."""
+    require_for_ways_in(acting, "recovery_codes.made")
     User.objects.select_for_update(no_key=True).get(id=acting.user.id)  # of two who ask at once, one waits
     left(acting.user.id).update(replaced_at=NOW)
     made = [codes.new_code(GROUPS) for _ in range(MANY)]
@@ -38,12 +39,18 @@ def make(*, acting: Acting) -> list[str]:
     return made
 
 
-@transaction.atomic
 def prove(*, acting: Acting, code: str) -> datetime:
     """Prove who holds this session with a code that nobody has used; returns when. Its owner is told on other devices.
 
-    Raises Forbidden `proof_wrong`, the same for used and never made. Of two who send one code at once, one proves.
+    Raises TooMany; Forbidden `proof_wrong`, the same for used and never made. Of two who send one code at once, one
+    proves.
     """
+    with counted(acting, RECOVERY):
+        return _prove(acting, code)
+
+
+@transaction.atomic
+def _prove(acting: Acting, code: str) -> datetime:
     letters = codes.uniform(code, GROUPS)
     digest = _digest(acting.user.id, letters) if letters is not None else ""
     row = left(acting.user.id).filter(code_digest=digest).first()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -16,18 +17,12 @@ from server.common.errors import Forbidden, NotFound, Refusal, Unauthenticated
 from server.common.hints import hint
 from server.people.access import current_appointment, current_engagement
 from server.people.actors import Acting, actor_of, kind_of_user
-from server.people.decide import IN_PERSON, Kind, Lifetime, ends_from, kind_of
-from server.people.models import DeviceKind, Engagement, Patient, Session, User
+from server.people.decide import EMPLOYER, IN_PERSON, STRONG, Kind, Lifetime, ends_from, kind_of
+from server.people.models import DeviceKind, Engagement, InPersonCode, Patient, Session, User
 from server.people.periods import NOW
-from server.people.ports import SESSION_DEVICES
+from server.people.ports import OWNERS_TOLD, SESSION_DEVICES
 
 SWEEP = 200
-
-
-EMPLOYER = "employer_oidc"
-"""Signed in by an employer's own provider, which speaks for that employer alone."""
-STRONG = 3
-"""eIDAS *substantial*; what is below is no proof for what asks a fresh one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +51,12 @@ def sign_in(
     Raises Unauthenticated `account_deactivated`; Forbidden `no_engagement` for somebody who is neither staff, officer,
     administrator nor patient now.
     """
-    session, token = _prepare(user, method=method, level=level, device=device, engagement=engagement, as_patient=False)
+    token = create_token_string()
+    session = _prepare(
+        user, method=method, level=level, device=device, engagement=engagement, as_patient=False, token=token
+    )
     session.expiry = until or now() + timedelta(hours=settings.ENV.session_hours)
-    _prove(session)
+    _prove(session, now())
     _begin(session)
     return session, token
 
@@ -72,13 +70,15 @@ def sign_in_until(*, acting: Acting, until: datetime) -> tuple[Session, str]:
     """
     present = acting.session
     assert present is not None, "REST acts in a session"
-    session, token = _prepare(
+    token = create_token_string()
+    session = _prepare(
         acting.user,
         method=present.sign_in,
         level=present.level,
         device=present.device,
         engagement=acting.engagement,
         as_patient=present.as_patient,
+        token=token,
     )
     session.expiry = until
     _begin(session)
@@ -94,24 +94,56 @@ def sign_in_lasting(
     device: str,
     engagement: Engagement | None = None,
     as_patient: bool = False,
+    proved_at: datetime | None = None,
+    tokens: tuple[str, str] | None = None,
 ) -> SignedIn:
     """Begin a session with a refresh token, as long as this kind of user may have one. `as_patient`: signed in as a
-    citizen, so acting for no engagement. Their other devices are told that something waits: who has somebody else's
-    way in is seen by its owner.
+    citizen, so acting for no engagement. `proved_at`: when they proved who they are, where that is known; a sign-in is
+    no proof of its own, for the provider may have known them since the morning. `tokens`, and its refresh token: such
+    as nobody can guess; drawn by lot unless given. Their other devices are told that something waits: who has somebody
+    else's way in is seen by its owner.
 
     Raises as `sign_in` does.
     """
-    session, token = _prepare(
-        user, method=method, level=level, device=device, engagement=engagement, as_patient=as_patient
+    token, refresh = tokens or (create_token_string(), create_token_string())
+    session = _prepare(
+        user,
+        method=method,
+        level=level,
+        device=device,
+        engagement=engagement,
+        as_patient=as_patient,
+        token=token,
     )
-    refresh, at = create_token_string(), now()
+    at = now()
     session.refresh_digest, session.rotated_at = hash_token(refresh), at
+    session.last_seen_at = at  # not used yet
     set_ends(session, at)
-    _prove(session)
+    _prove(session, proved_at)
     _begin(session)
     if method != IN_PERSON:  # whom staff let in is told in words (`in_person.py`)
         SESSION_DEVICES().tell(user.id, about=session.sid)
+    if as_patient and level >= STRONG:
+        end_unconfirmed(session)
     return SignedIn(session, token, refresh)
+
+
+def end_unconfirmed(session: Session) -> None:
+    """The patient has signed in, or proved it, by electronic identification in `session`: phones that one member of
+    staff let in alone are out, and the patient is told. What waits to be used asks for a colleague from now on."""
+    alone = InPersonCode.objects.filter(patient__user=session.user_id, seconded_by=None)
+    if settings.ENV.in_person_second != "never":
+        alone.filter(used_at=None, taken_back_at=None).update(needs_second=True)
+    phones = Session.objects.filter(sid__in=alone.values("session_id"), sign_in=IN_PERSON, level__lt=STRONG)
+    if close_sessions(phones.exclude(sid=session.sid), reason="not_confirmed", actor=actor_of(session)):
+        OWNERS_TOLD().tell(
+            "way_in_changed",
+            user_id=session.user_id,
+            object_id=session.sid,
+            actor=actor_of(session),
+            code="phone_signed_out",
+            patient=getattr(session.user, "patient", None),
+        )
 
 
 def set_ends(session: Session, at: datetime) -> None:
@@ -138,9 +170,9 @@ def lifetime_of(kind: Kind) -> Lifetime:
 
 
 def _prepare(
-    user: User, *, method: str, level: int, device: str, engagement: Engagement | None, as_patient: bool
-) -> tuple[Session, str]:
-    """An unsaved session without its ends, and its token."""
+    user: User, *, method: str, level: int, device: str, engagement: Engagement | None, as_patient: bool, token: str
+) -> Session:
+    """An unsaved session without its ends."""
     if not user.is_active:
         raise Unauthenticated(code="account_deactivated")
     officer = None
@@ -158,8 +190,7 @@ def _prepare(
     )
     if kind == "nobody":
         raise Forbidden(code="no_engagement")
-    token = create_token_string()
-    session = Session(
+    return Session(
         digest=hash_token(token),
         user=user,
         engagement=engagement,
@@ -169,12 +200,16 @@ def _prepare(
         as_patient=as_patient,
         device=device,
     )
-    return session, token
 
 
-def _prove(session: Session) -> None:
-    if session.level >= STRONG or session.sign_in == "demo":  # nobody proves anything in the demo town
-        session.strong_at, session.strong_by = now(), session.sign_in
+def _prove(session: Session, proved_at: datetime | None) -> None:
+    at = now()
+    if session.sign_in == "demo":  # nobody proves anything in the demo town
+        proved_at = at
+    elif session.level < STRONG:
+        proved_at = None
+    if proved_at is not None:
+        session.strong_at, session.strong_by = min(proved_at, at), session.sign_in
 
 
 def _begin(session: Session) -> None:
@@ -224,7 +259,8 @@ def end_spent_sessions() -> int:
 
 @transaction.atomic
 def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
-    """Act for another of one's own engagements from now on; returns the session as it is now.
+    """Act for another of one's own engagements from now on; returns the session as it is now. What was proved while
+    acting for one employer is no proof for another: whose provider said it, might be its own.
 
     Raises NotFound when it is foreign, ended or missing, and to whoever signed in as a citizen.
     """
@@ -237,11 +273,20 @@ def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
     chosen = own.select_related("unit__controller").first()
     if chosen is None:
         raise NotFound(refusal=Refusal("engagement.chosen", reason="not_own", object_id=engagement_id))
-    Session.objects.filter(sid=acting.session.sid, ended_at=None).update(engagement=chosen, officer=None)
+    changed: dict[str, Any] = {"engagement": chosen, "officer": None}
+    if _controller_of(acting.session) != chosen.unit.controller_id and acting.session.sign_in != "demo":
+        changed |= {"strong_at": None, "strong_by": ""}
+    Session.objects.filter(sid=acting.session.sid, ended_at=None).update(**changed)
     session = Session.objects.in_full().get(sid=acting.session.sid)
     record(Entry("engagement.chosen", actor_of(session), object_id=chosen.id))
     hint("session", session.sid)
     return session
+
+
+def _controller_of(session: Session) -> UUID | None:
+    if session.engagement is not None:
+        return session.engagement.unit.controller_id
+    return session.officer.controller_id if session.officer is not None else None
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from server.common.errors import Invalid, NotFound
 from server.common.hints import hint
 from server.people.actions.leaving import end_ways_in
 from server.people.actions.sessions import close_sessions
-from server.people.models import Controller, Engagement, Officer, Session, Unit, User
+from server.people.models import Controller, Engagement, HandOver, Officer, Session, Unit, User
 from server.people.periods import NOW
 from server.people.ports import ACCESS_EFFECTS
 
@@ -150,6 +150,7 @@ def deactivate_user(*, user_id: UUID, actor: Actor, reason: str) -> None:
     user.is_active = False
     user.save(update_fields=["is_active"])
     record(Entry("user.deactivated", actor, object_id=user.id, reason=reason))
+    HandOver.objects.filter(user_id=user.id, used_at=None).update(used_at=NOW)
     close_sessions(Session.objects.filter(user_id=user.id), reason="account_deactivated", actor=actor)
     for engagement_id in Engagement.objects.current().filter(user_id=user.id).values_list("id", flat=True):
         ACCESS_EFFECTS().engagement_ended(engagement_id)  # nobody writes to a room whose only reader is gone

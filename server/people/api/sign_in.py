@@ -137,7 +137,7 @@ def _begin(request: Request, provider_id: str, **more: Any) -> Response:
 
 def _ours(request: Request) -> list[str]:
     """The names of this browser's cookies for attempts, the oldest first: so browsers send them (RFC 6265)."""
-    return [name for name in request.COOKIES if name.startswith(BROWSER_COOKIE)]
+    return [name for name, value in request.COOKIES.items() if value and name.startswith(BROWSER_COOKIE)]
 
 
 class SignInAtProvider(APIView):
@@ -282,8 +282,7 @@ class StepUpAtProvider(APIView):
     """For a session that there is: the same person proves who they are once more."""
 
     needs: ClassVar[Need] = "nothing"
-
-    throttle_scope = "step-up"
+    device_scope = "step-up"
 
     @extend_schema(
         operation_id="me_step_up_provider_begin",
@@ -299,8 +298,7 @@ class StepUpAtProvider(APIView):
 
 class ProvedAtProvider(APIView):
     needs: ClassVar[Need] = "nothing"
-
-    throttle_scope = "step-up"
+    device_scope = "step-up"
 
     @extend_schema(summary="Finish proving who one is", request=ProvedIn, responses=StepUpProvedOut)
     def post(self, request: Request) -> Response:

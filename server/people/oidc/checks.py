@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -171,6 +171,18 @@ def _new(claims: Mapping[str, Any], expected: Expected) -> None:
         proved = claims.get("auth_time")
         if proved is None or not expected.proved_since.timestamp() - SKEW_S <= _moment(proved) <= at + SKEW_S:
             raise Unsound("not_fresh")
+
+
+def proved_at(claims: Mapping[str, Any], at: datetime) -> datetime | None:
+    """When somebody proved to the provider who they are, never later than `at`; None when it does not say, or says what
+    cannot be."""
+    try:
+        proved = _moment(claims.get("auth_time"))
+    except Unsound:
+        return None
+    if not 0 < proved <= at.timestamp() + SKEW_S:
+        return None
+    return min(datetime.fromtimestamp(proved, UTC), at)
 
 
 def _moment(value: Any) -> float:

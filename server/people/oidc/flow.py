@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from knox.crypto import hash_token
 
 from server.audit.entry import Actor
 from server.common.clock import now
@@ -21,6 +22,7 @@ from server.common.errors import Forbidden, Invalid, NotFound, Problem, Refusal,
 from server.people.actions.proofs import note_proved
 from server.people.actions.sessions import SignedIn, sign_in_lasting
 from server.people.actors import Acting
+from server.people.authentication import is_answered
 from server.people.models import Engagement, HandOver, OidcAttempt, Session
 from server.people.oidc import checks, wire
 from server.people.oidc.keys import UnusableKey
@@ -29,6 +31,7 @@ from server.people.oidc.persons import Unknown, chosen, engagements_for, find_pe
 from server.people.oidc.providers import Provider, ProviderFault, find
 from server.people.oidc.requests import Attempt, authorization_url, fetch_id_token
 from server.people.periods import NOW
+from server.vault import actions as vault
 
 log = structlog.get_logger(__name__)
 
@@ -61,19 +64,21 @@ class Expired(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where to send somebody, and until when they may come back; `browser` is for the browser's cookie."""
+    """Where to send somebody, and until when they may come back; `browser` is for the browser's cookie of that name."""
 
     url: str
     expires_at: datetime
     browser: str
+    browser_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A one-time code, and where it goes: `app` or `browser`."""
+    """A one-time code, and where it goes: `app` or `browser`, whose cookie of that name is of no more use."""
 
     code: str
     returns_to: str
+    browser_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def begin(*, provider: Provider, challenge: str, returns_to: str, language: str,
         session=session,
         expires_at=now() + ATTEMPT,
     )
-    return Begun(url, row.expires_at, attempt.browser)
+    return Begun(url, row.expires_at, attempt.browser, attempt.browser_name)
 
 
 def _require_theirs(provider: Provider, acting: Acting) -> None:
@@ -152,14 +157,14 @@ def _no_provider(provider: Provider, fault: Exception) -> NoProvider:
 # --- back ---------------------------------------------------------------------------------------------
 
 
-def come_back(*, provider: Provider, query: Mapping[str, Sequence[str]], cookie: str) -> Returned:
-    """Whoever comes back from the provider, with its answer. `cookie` is what the browser brings, if anything.
+def come_back(*, provider: Provider, query: Mapping[str, Sequence[str]], cookies: Mapping[str, str]) -> Returned:
+    """Whoever comes back from the provider, with its answer. `cookies` are what the browser brings, by `browser_name`.
 
     Raises Expired, NoProvider; NotSignedIn with a code that says what to do, recorded.
     """
     states = query.get("state", [])
     attempt = Attempt(states[0] if len(states) == 1 else "")
-    row = _use(provider, attempt, cookie)
+    row = _use(provider, attempt, cookies)
     try:
         return _believe(provider, attempt, row, query)
     except (wire.Away, UnusableKey) as fault:
@@ -171,15 +176,16 @@ def come_back(*, provider: Provider, query: Mapping[str, Sequence[str]], cookie:
         raise _refused(row, unknown.code, unknown.code) from None
 
 
-def _use(provider: Provider, attempt: Attempt, cookie: str) -> OidcAttempt:
+def _use(provider: Provider, attempt: Attempt, cookies: Mapping[str, str]) -> OidcAttempt:
     """The attempt, which nobody can use again. Raises Expired."""
     if len(attempt.state) != STATE or not attempt.state.isascii():
         raise Expired
     rows = OidcAttempt.objects.filter(state_digest=digest(attempt.state), provider=provider.id)
     row = rows.first()
-    if row is None or (
-        row.returns_to == "browser" and not secrets.compare_digest(cookie.encode(), attempt.browser.encode())
-    ):
+    if row is None:
+        raise Expired
+    cookie = cookies.get(attempt.browser_name, "")
+    if row.returns_to == "browser" and not secrets.compare_digest(cookie.encode(), attempt.browser.encode()):
         raise Expired
     if not rows.filter(used_at=None, expires_at__gt=NOW).update(used_at=NOW):
         raise Expired
@@ -193,13 +199,13 @@ def _believe(provider: Provider, attempt: Attempt, row: OidcAttempt, query: Mapp
     code = checks.read_answer(query, issuer=provider.issuer, says_issuer=metadata.says_issuer)
     token = fetch_id_token(provider, metadata, attempt, code)
     keys = there.keys()
-    anew = provider.anew or row.session_id is not None
+    at, anew = now(), provider.anew or row.session_id is not None
     expected = checks.Expected(
         issuer=provider.issuer,
         client_id=provider.client_id,
         nonce=attempt.nonce,
         algs=provider.id_token_algs,
-        at=now(),
+        at=at,
         proved_since=row.begun_at if anew else None,
     )
     try:
@@ -216,11 +222,12 @@ def _believe(provider: Provider, attempt: Attempt, row: OidcAttempt, query: Mapp
         levels=provider.levels,
         organisation_claims=provider.organisation_claims,
     )
-    return Returned(_hand_over(provider, row, said), row.returns_to)
+    proved_at = checks.proved_at(claims, at)
+    return Returned(_hand_over(provider, row, said, proved_at), row.returns_to, attempt.browser_name)
 
 
 @transaction.atomic
-def _hand_over(provider: Provider, row: OidcAttempt, said: checks.Said) -> str:
+def _hand_over(provider: Provider, row: OidcAttempt, said: checks.Said, proved_at: datetime | None) -> str:
     """Raises Unknown, TooLow."""
     found = find_person(provider, said)
     if said.level < found.minimum:
@@ -239,6 +246,7 @@ def _hand_over(provider: Provider, row: OidcAttempt, said: checks.Said) -> str:
         level=said.level,
         as_patient=provider.kind == "citizen",
         organisation=found.organisation,
+        proved_at=proved_at,
         session_id=row.session_id,
         expires_at=now() + HAND_OVER,
     )
@@ -260,11 +268,16 @@ def exchange(*, code: str, verifier: str, device: str, engagement_id: UUID | Non
     """A session for a one-time code, for the app that began the sign-in and no other.
 
     Raises Invalid `sign_in_code` for a code that is unknown, used, expired or another app's; NotFound for an engagement
-    that is foreign or over; as `sign_in_lasting` does. The code is used up only when a session begins.
+    that is foreign or over; as `sign_in_lasting` does. The code is used up only when a session begins. Its tokens
+    follow from code and verifier, so whoever never got the answer asks once more while the code would be good, and gets
+    the same ones (law 3), as long as nobody has used them.
     """
-    row = _take(code, verifier, session=None)
+    row = _of_code(code, verifier, session=None)
     provider = provider_of(row.provider)
     working = [] if row.as_patient else list(engagements_for(row.user_id, provider))
+    tokens = _tokens(code, verifier)
+    if not _take(row):
+        return Exchanged(_again(row, tokens, engagement_id), working)
     engagement = chosen(working, row.organisation, engagement_id)
     if engagement is None and engagement_id is not None:
         raise NotFound(refusal=Refusal("engagement.chosen", reason="not_own", object_id=engagement_id))
@@ -277,8 +290,29 @@ def exchange(*, code: str, verifier: str, device: str, engagement_id: UUID | Non
         device=device,
         engagement=engagement,
         as_patient=row.as_patient,
+        proved_at=row.proved_at,
+        tokens=tokens,
     )
     return Exchanged(signed_in, working)
+
+
+def _again(row: HandOver, tokens: tuple[str, str], engagement_id: UUID | None) -> SignedIn:
+    """The session that this code has begun, which nobody has used yet. Raises Invalid."""
+    begun = Session.objects.in_full().filter(digest=hash_token(tokens[0]), user_id=row.user_id, ended_at=None).first()
+    if begun is None or row.expires_at <= begun.read_at or is_answered(begun):
+        raise Invalid(code="sign_in_code")
+    if engagement_id not in (None, begun.engagement_id):
+        raise Invalid(code="sign_in_code")
+    return SignedIn(begun, *tokens)
+
+
+def _tokens(code: str, verifier: str) -> tuple[str, str]:
+    """The token and the refresh token that this code gives to this app, 64 hex digits each."""
+    both = f"{code} {verifier}"
+    return (
+        vault.blind_index("people.hand_over.token", both).hex(),
+        vault.blind_index("people.hand_over.refresh", both).hex(),
+    )
 
 
 @transaction.atomic
@@ -289,19 +323,28 @@ def strengthen(*, acting: Acting, code: str, verifier: str) -> datetime:
     another place meanwhile.
     """
     assert acting.session is not None, "only a session is strengthened"
-    row = _take(code, verifier, session=acting.session.sid)
+    row = _of_code(code, verifier, session=acting.session.sid)
+    if row.proved_at is None or not _take(row):
+        raise Invalid(code="sign_in_code")
     _require_theirs(provider_of(row.provider), acting)
-    return note_proved(acting, by=row.method)
+    return note_proved(acting, by=row.method, at=row.proved_at, level=row.level)
 
 
-def _take(code: str, verifier: str, *, session: UUID | None) -> HandOver:
-    """The hand-over of a code, used up in the caller's transaction. Raises Invalid."""
+def _of_code(code: str, verifier: str, *, session: UUID | None) -> HandOver:
+    """The hand-over of a code, used or not. Raises Invalid."""
     rows = HandOver.objects.filter(
         code_digest=digest(code), challenge=checks.challenge_of(verifier), session_id=session
     )
-    if not rows.filter(used_at=None, expires_at__gt=NOW).update(used_at=NOW):
+    row = rows.select_related("user").first()
+    if row is None:
         raise Invalid(code="sign_in_code")
-    return rows.select_related("user").get()
+    return row
+
+
+def _take(row: HandOver) -> bool:
+    """Use it up, in the caller's transaction; False when it was, or is over."""
+    good = HandOver.objects.filter(code_digest=row.code_digest, used_at=None, expires_at__gt=NOW)
+    return bool(good.update(used_at=NOW))
 
 
 @transaction.atomic

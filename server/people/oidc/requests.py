@@ -18,6 +18,7 @@ from server.people.oidc.metadata import Metadata
 from server.people.oidc.providers import Provider
 from server.vault import actions as vault
 
+NAME_LETTERS = 12
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -39,6 +40,11 @@ class Attempt:
     def browser(self) -> str:
         """What a browser must bring back: its cookie."""
         return self._derived("browser")
+
+    @cached_property
+    def browser_name(self) -> str:
+        """Which cookie: one for each attempt, for whoever signs in in two tabs."""
+        return self._derived("browser_name")[:NAME_LETTERS]
 
     @cached_property
     def proof_key(self) -> ProofKey:
