@@ -101,7 +101,7 @@ class FirstTime(LettingIn, TownTestCase):
         third = self.make(self.patient)
         InPersonCode.objects.filter(id=third["id"]).update(expires_at=F("made_at"))
         self.refused(self.use(third["code"]), 401, "code_unusable")
-        assert self.states(self.patient) == ["expired", "taken_back", "taken_back"]
+        assert self.states(self.patient) == ["expired", "taken_back", "replaced"]
         assert not Session.objects.filter(sign_in="in_person").exists()
 
     def test_nobody_is_let_in_by_who_has_nothing_to_do_with_the_patient_any_more(self) -> None:

@@ -97,6 +97,18 @@ class Registering(Proving, TownTestCase):
         late = {"credential": Authenticator().create(options)}
         self.refused(self.kari.post("me/passkeys", late), 400, "passkey_unusable")
 
+    def test_a_refusal_gives_no_challenge_back(self) -> None:
+        """Red when it is spent in the transaction that a refusal rolls back; a retry is answered all the same."""
+        options = self.options()
+        wrong = {"credential": Authenticator().create(options, FAULTS["nobody was verified"])}
+        right = {"credential": Authenticator().create(options)}
+        for n, said in enumerate((wrong, right)):
+            answer = self.kari.post("me/passkeys", said, headers={"Idempotency-Key": f"try {n}"})
+            self.refused(answer, 400, "passkey_unusable")
+        right = {"credential": Authenticator().create(self.options())}
+        first, again = (self.kari.post("me/passkeys", right, headers={"Idempotency-Key": "three"}) for _ in range(2))
+        assert (first.status_code, again.status_code, first.json()) == (201, 201, again.json())
+
     def test_a_key_is_known_once(self) -> None:
         """Somebody else's, too: nobody proves who they are with a key that another says is theirs."""
         made = self.register(self.kari)
@@ -220,7 +232,7 @@ class ProvingIt(Proving, TownTestCase):
         assert Session.objects.get(sid=self.audit(type="session.ended")[-1].object_id).strong_by == "demo"
 
     def test_guesses_are_limited(self) -> None:
-        with limited():
+        with limited("passkey=10/600"):
             codes = [self.prove({"response": {}}).status_code for _ in range(11)]
         assert codes[-1] == 429, codes
 

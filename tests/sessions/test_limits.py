@@ -132,7 +132,9 @@ class Limits(Devices, TownTestCase):
 
     def test_whoever_proves_who_they_are_is_limited_no_more(self) -> None:
         phone = self.let_in()
-        Session.objects.filter(sid=phone.session.sid).update(strong_at=phone.row().read_at, strong_by="citizen_oidc")
+        Session.objects.filter(sid=phone.session.sid).update(
+            strong_at=phone.row().read_at, strong_by="citizen_oidc", level=4
+        )
         with env(in_person_may=[]):
             phone.client.ok("get", "rooms")
 

@@ -12,21 +12,23 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from knox.crypto import hash_token
 
 from server.audit.actions import record
 from server.audit.entry import Entry
 from server.common.clock import now
 from server.common.errors import Conflict, NotFound, Refusal, Unauthenticated
 from server.common.ids import new_id
-from server.common.limiting import spend
+from server.common.limiting import spend_each
 from server.people import codes
-from server.people.access import leaders_of, open_patient, require_staff
+from server.people.access import leaders_of, open_unless_excluded, require_staff
 from server.people.actions.identities import patients_account
-from server.people.actions.sessions import SignedIn, sign_in_lasting
+from server.people.actions.sessions import SignedIn, close_sessions, sign_in_lasting
 from server.people.actors import Acting, actor_of
+from server.people.authentication import is_answered, refusal_code
 from server.people.decide import IN_PERSON
-from server.people.models import Engagement, InPersonCode, Patient, Relation, Session
+from server.people.models import Engagement, InPersonCode, Patient, Relation, Session, SpentRefresh
 from server.people.periods import NOW
 from server.people.ports import EXCLUSIONS, OWNERS_TOLD
 from server.people.step_up import require_fresh
@@ -37,6 +39,8 @@ GROUPS = 3
 LEVEL = 2
 """Of assurance: somebody was looked at by one who answers for it, and no electronic identification was used."""
 MADE, USED = "code_made", "code_used"
+REPLACED = "replaced"
+"""Why a session ended that nobody had used when a newer code was made."""
 INDEX = "people.in_person_code"
 SHOWN = 20
 
@@ -51,17 +55,23 @@ class NewCode:
 
 @transaction.atomic
 def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
-    """A code that lets one phone into the patient's account. Earlier ones that nobody has used open nothing any more.
+    """A code that lets one phone into the patient's account. Earlier ones that nobody has used open nothing any more,
+    nor do sessions that such a code began and that nobody has used: their answer was lost.
 
     Raises Forbidden `staff_only`, `step_up_needed`; NotFound (see `open_patient`); Conflict `not_your_own`; TooMany.
     """
     engagement = require_staff(acting)
-    patient = _door(acting, patient_id, "sign_in_code.made")
+    patient = open_unless_excluded(acting, patient_id, "sign_in_code.made")
     _refuse_own(acting, patient, "sign_in_code.made")
     require_fresh(acting, "sign_in_code.made")
-    spend("in-person", str(acting.user.id))
-    Patient.objects.select_for_update(no_key=True).get(id=patient.id)  # of two who make one at once, one waits
-    InPersonCode.objects.filter(patient=patient, used_at=None, taken_back_at=None).update(taken_back_at=NOW)
+    spend_each([("in-person", str(acting.user.id)), ("patient", f"code {patient.id}")])
+    patient = Patient.objects.select_for_update(no_key=True).get(
+        id=patient.id
+    )  # of two who make one at once, one waits
+    waiting = InPersonCode.objects.filter(patient=patient, used_at=None, taken_back_at=None)
+    replaced = list(waiting.values_list("id", flat=True))
+    waiting.update(taken_back_at=NOW)
+    close_sessions(lost_sessions(patient.user_id), reason=REPLACED, actor=acting.actor)
     code = codes.new_code(GROUPS)
     row = InPersonCode(
         id=new_id(),
@@ -73,6 +83,7 @@ def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
         expires_at=now() + timedelta(minutes=settings.ENV.in_person_minutes),
     )
     row.save(force_insert=True)
+    InPersonCode.objects.filter(id__in=replaced).update(replaced_by=row)
     row.refresh_from_db(fields=["made_at"])
     record(_entry("sign_in_code.made", acting, row, reason=how))
     if patient.user_id is not None:
@@ -84,9 +95,11 @@ def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
 def made_for(*, acting: Acting, patient_id: UUID) -> list[InPersonCode]:
     """The newest codes of a patient, made by whichever unit: a look, recorded. Raises as `make`, but TooMany."""
     require_staff(acting)
-    patient = _door(acting, patient_id, "sign_in_code.viewed")
+    patient = open_unless_excluded(acting, patient_id, "sign_in_code.viewed")
     record(Entry("sign_in_code.viewed", acting.actor, subject_id=patient.id, object_id=patient.id, basis="relation"))
-    rows = InPersonCode.objects.filter(patient=patient).select_related("made_by", "seconded_by", "session")
+    rows = InPersonCode.objects.filter(patient=patient).select_related(
+        "made_by", "seconded_by", "session", "replaced_by__made_by"
+    )
     return list(rows.order_by("-made_at", "-id")[:SHOWN])
 
 
@@ -121,32 +134,72 @@ def take_back(*, acting: Acting, patient_id: UUID, code_id: UUID) -> None:
 
 
 @transaction.atomic
-def sign_in(*, code: str, device: str) -> SignedIn:
+def sign_in(*, code: str, device: str, secret: str = "") -> SignedIn:
     """Use a code: the phone that sends it is signed in as the patient, for whom an account is opened if there is none.
 
     The guard is in the statement: of two that send one code at once, one is let in. Whoever made it, and whoever
-    confirmed it, must have to do with the patient still, and not be excluded.
+    confirmed it, must have to do with the patient still, and not be excluded. A phone that has sent a `secret` of its
+    own gets the same answer again for as long as a code is good, until its tokens are used: they are derived from both.
     Raises Unauthenticated: `code_unusable`, the same for used, old, taken back and never made; `account_deactivated`.
     Raises Conflict `colleague_needed`.
     """
     letters = codes.uniform(code, GROUPS)
     found = _waiting().filter(code_digest=_digest(letters)) if letters is not None else InPersonCode.objects.none()
     row = found.select_related("patient__user", "made_by__unit", "made_by__user", "seconded_by").first()
-    if row is None or _makers(row) & EXCLUSIONS().of(row.patient_id):
-        raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "unusable"))
-    if row.needs_second and row.seconded_by_id is None:
+    if letters is None or row is None or _makers(row) & EXCLUSIONS().of(row.patient_id):
+        again = _again(letters, secret) if letters is not None and row is None else None
+        if again is None:
+            raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "unusable"))
+        return again
+    if row.seconded_by_id is None and (row.needs_second or _needs_second(row.patient)):
         refusal = Refusal("sign_in_code.used", "colleague_needed", subject_id=row.patient_id, object_id=row.id)
         raise Conflict(code="colleague_needed", refusal=refusal)
     # By the row alone: with a subquery in it, PostgreSQL would not look anew at a row that it had to wait for.
-    if not _unused(row.id).update(used_at=NOW):
-        raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "used", object_id=row.id))
+    alone = Q(needs_second=False) | Q(seconded_by__isnull=False)
+    if not _unused(row.id).filter(alone).update(used_at=NOW):
+        again = _again(letters, secret)
+        if again is None:
+            raise Unauthenticated(code="code_unusable", refusal=Refusal("sign_in_code.used", "used", object_id=row.id))
+        return again
     signed_in = sign_in_lasting(
-        user=patients_account(row.patient), method=IN_PERSON, level=LEVEL, device=device, as_patient=True
+        user=patients_account(row.patient),
+        method=IN_PERSON,
+        level=LEVEL,
+        device=device,
+        as_patient=True,
+        tokens=_tokens(letters, secret) if secret else None,
     )
     session = signed_in.session
-    InPersonCode.objects.filter(id=row.id).update(session=session)
+    InPersonCode.objects.filter(id=row.id).update(
+        session=session, secret_digest=_secret_digest(letters, secret) if secret else ""
+    )
     _told_and_recorded(row, session)
     return signed_in
+
+
+def _again(letters: str, secret: str) -> SignedIn | None:
+    """What the phone with this secret was answered when it used this code; None for any other, for a session that is
+    over, and once its tokens have been used: then they have come."""
+    if not secret:
+        return None
+    row = InPersonCode.objects.filter(
+        code_digest=_digest(letters),
+        secret_digest=_secret_digest(letters, secret),
+        used_at__gt=now() - timedelta(minutes=settings.ENV.in_person_minutes),
+    ).first()
+    if row is None:
+        return None
+    tokens = _tokens(letters, secret)
+    session = Session.objects.in_full().filter(sid=row.session_id, digest=hash_token(tokens[0])).first()
+    if session is None or is_answered(session) or refusal_code(session, session.read_at) is not None:
+        return None
+    return SignedIn(session, *tokens)
+
+
+def _tokens(letters: str, secret: str) -> tuple[str, str]:
+    """The first pair of the session that this code begins on this phone, 64 hex digits each."""
+    both = f"{letters} {secret}"
+    return vault.blind_index(f"{INDEX}.token", both).hex(), vault.blind_index(f"{INDEX}.refresh", both).hex()
 
 
 def _makers(row: InPersonCode) -> set[UUID]:
@@ -188,11 +241,12 @@ def _told_and_recorded(row: InPersonCode, session: Session) -> None:
 
 
 def state_of(row: InPersonCode) -> str:
-    """How a code stands by the database's time: `used`, `taken_back`, `expired`, `waits` (for a colleague), `open`."""
+    """How a code stands by the database's time: `used`, `replaced` (by a newer one), `taken_back`, `expired`, `waits`
+    (for a colleague), `open`."""
     if row.used_at is not None:
         return "used"
     if row.taken_back_at is not None:
-        return "taken_back"
+        return "taken_back" if row.replaced_by_id is None else "replaced"
     if row.expires_at <= now():
         return "expired"
     return "waits" if row.needs_second and row.seconded_by_id is None else "open"
@@ -205,7 +259,15 @@ def _needs_second(patient: Patient) -> bool:
         case "never":
             return False
         case _:
-            return patient.user_id is not None and Session.objects.filter(user_id=patient.user_id).exists()
+            sessions = Session.objects.filter(user_id=patient.user_id, user_id__isnull=False)
+            return sessions.exclude(sid__in=lost_sessions(patient.user_id).values("sid")).exists()
+
+
+def lost_sessions(user_id: UUID | None) -> QuerySet[Session]:
+    """Begun by a code, and never used since: nobody has seen anything through them."""
+    spent = SpentRefresh.objects.filter(session_id=OuterRef("sid"))
+    begun = Session.objects.filter(user_id=user_id, user_id__isnull=False, sign_in=IN_PERSON)
+    return begun.filter(~Exists(spent), last_seen_at__lte=F("rotated_at"))
 
 
 def _waiting() -> QuerySet[InPersonCode]:
@@ -228,18 +290,8 @@ def _unused(code_id: UUID) -> QuerySet[InPersonCode]:
     return InPersonCode.objects.filter(id=code_id, used_at=None, taken_back_at=None, expires_at__gt=NOW)
 
 
-def _door(acting: Acting, patient_id: UUID, act: str) -> Patient:
-    """`open_patient`, and not for whom the patient has excluded: behind the account is everything that they are kept
-    out of. Exclusions are asked first, also of a patient who is not there, so that time tells neither."""
-    excluded = acting.user.id in EXCLUSIONS().of(patient_id)
-    patient = open_patient(acting, patient_id)
-    if excluded:
-        raise NotFound(refusal=Refusal(act, "excluded", subject_id=patient.id, object_id=patient.id))
-    return patient
-
-
 def _open(acting: Acting, patient_id: UUID, code_id: UUID, act: str) -> InPersonCode:
-    patient = _door(acting, patient_id, act)
+    patient = open_unless_excluded(acting, patient_id, act)
     row = InPersonCode.objects.filter(id=code_id, patient=patient).select_related("made_by", "patient").first()
     if row is None:
         raise NotFound(refusal=Refusal(act, "missing", subject_id=patient.id, object_id=code_id))
@@ -256,6 +308,10 @@ def _tell_patient(acting: Acting, row: InPersonCode, user_id: UUID, code: str) -
     OWNERS_TOLD().tell(
         "phone_let_in", user_id=user_id, object_id=row.id, actor=acting.actor, code=code, patient=row.patient
     )
+
+
+def _secret_digest(letters: str, secret: str) -> str:
+    return vault.blind_index(f"{INDEX}.secret", f"{letters} {secret}").hex()
 
 
 def _digest(code: str) -> str:

@@ -109,11 +109,17 @@ class Passkeys(APIView):
         request=CredentialIn,
         responses={201: PasskeyOut},
     )
-    @idempotent
     def post(self, request: Request) -> Response:
+        challenge = passkeys.spend_challenge(acting=acting(request), credential=credential_of(request))
+        return self.register(request, challenge)  # whose transaction may be rolled back: the challenge stays spent
+
+    @idempotent
+    def register(self, request: Request, challenge: bytes | None) -> Response:
         meta = request.META
         device = device_of(meta.get("HTTP_USER_AGENT", ""), meta.get("HTTP_SEC_CH_UA_PLATFORM", ""))
-        made = passkeys.register(acting=acting(request), credential=credential_of(request), device=device)
+        made = passkeys.register(
+            acting=acting(request), credential=credential_of(request), challenge=challenge, device=device
+        )
         return Response(passkey_shape(made), status=status.HTTP_201_CREATED)
 
 
@@ -176,7 +182,6 @@ class Totp(APIView):
 
 class TotpConfirm(APIView):
     needs: ClassVar[Need] = "nothing"
-    throttle_scope = "totp"
 
     @extend_schema(
         summary="The first one-time code",

@@ -21,7 +21,7 @@ from server.people.names import display_names
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 HOW = ("identity_card", "passport", "driving_licence", "known_in_person")
-STATES = ("open", "waits", "used", "expired", "taken_back")
+STATES = ("open", "waits", "used", "expired", "taken_back", "replaced")
 
 
 class SignInCodeIn(serializers.Serializer[Any]):
@@ -38,6 +38,9 @@ class SignInCodeOut(serializers.Serializer[Any]):
     made_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     used_at = serializers.DateTimeField(allow_null=True)
+    replaced_by = serializers.UUIDField(allow_null=True, help_text="Who made a newer one before this was used.")
+    replaced_by_name = serializers.CharField(allow_null=True)
+    replaced_at = serializers.DateTimeField(allow_null=True)
     session = serializers.UUIDField(allow_null=True, help_text="The session that it began.")
     device = serializers.CharField(allow_null=True, help_text="The kind of phone that was let in.")
 
@@ -53,6 +56,14 @@ class SignInCodesOut(serializers.Serializer[Any]):
 
 class InPersonIn(serializers.Serializer[Any]):
     code = serializers.CharField(max_length=40, help_text="As it was typed or scanned; case and dashes do not matter.")
+    secret = serializers.RegexField(
+        r"^[A-Za-z0-9._~-]{43,128}\Z",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Drawn by lot by this phone, at least 256 bits; kept until the answer has come. When it is lost, the "
+        "same code and secret are answered the same for as long as a code is good, until the tokens are used.",
+    )
     cookie = serializers.BooleanField(default=False, help_text="Set HttpOnly cookies; the tokens are then null.")
 
 
@@ -66,7 +77,8 @@ class InPersonOut(serializers.Serializer[Any]):
 
 
 def code_shape(rows: list[InPersonCode]) -> list[dict[str, Any]]:
-    names = display_names({row.made_by.user_id for row in rows})
+    newer = {row.id: row.replaced_by for row in rows if row.replaced_by is not None}
+    names = display_names({row.made_by.user_id for row in [*rows, *newer.values()]})
     return [
         {
             "id": row.id,
@@ -78,6 +90,9 @@ def code_shape(rows: list[InPersonCode]) -> list[dict[str, Any]]:
             "made_at": row.made_at,
             "expires_at": row.expires_at,
             "used_at": row.used_at,
+            "replaced_by": newer[row.id].made_by.user_id if row.id in newer else None,
+            "replaced_by_name": names.get(newer[row.id].made_by.user_id, "") if row.id in newer else None,
+            "replaced_at": newer[row.id].made_at if row.id in newer else None,
             "session": row.session_id,
             "device": row.session.device if row.session is not None else None,
         }
@@ -162,7 +177,7 @@ class InPersonSignIn(APIView):
     @extend_schema(
         summary="Sign in with a code from staff",
         description="401 `code_unusable`, the same for used, old, taken back and never made; 409 `colleague_needed` "
-        "until a second person has confirmed it.",
+        "until a second person has confirmed it. No answer? Send the same again, with the same `secret`.",
         request=InPersonIn,
         responses=InPersonOut,
         auth=[],
@@ -173,8 +188,9 @@ class InPersonSignIn(APIView):
         asked.is_valid(raise_exception=True)
         meta = request.META
         device = device_of(meta.get("HTTP_USER_AGENT", ""), meta.get("HTTP_SEC_CH_UA_PLATFORM", ""))
-        done = in_person.sign_in(code=asked.validated_data["code"], device=device)
-        session, cookie = done.session, asked.validated_data["cookie"]
+        said = asked.validated_data
+        done = in_person.sign_in(code=said["code"], device=device, secret=said["secret"] or "")
+        session, cookie = done.session, said["cookie"]
         response = Response(
             InPersonOut(
                 {
