@@ -30,6 +30,7 @@ WORDS: dict[str, Any] = {
         "Sign in with your electronic ID. If it is urgent, phone instead."
     ),
     "proof_wrong": _("This did not prove who you are. Try again, or prove it in another way."),
+    "totp_stopped": _("Too many one-time codes were wrong here. Prove it in another way, or sign in again."),
     "passkey_copied": _("Somebody may have copied this passkey, so it was refused. Take it away, and make a new one."),
     "passkey_unusable": _("This passkey cannot be used here. Begin again, or use another device."),
     "passkey_known": _("This passkey is known here already."),

@@ -8,7 +8,7 @@ from django.db.models import F
 
 from server.common.clock import now
 from server.people import codes
-from server.people.models import RecoveryCode, TotpSecret
+from server.people.models import RecoveryCode, Session, TotpSecret
 from tests.base import Client, TownTestCase, TownTransactionTestCase
 from tests.credentials.base import Proving
 from tests.support.limits import limited
@@ -101,9 +101,35 @@ class OneTime(Codes, TownTestCase):
     def test_guesses_are_limited_for_the_person(self) -> None:
         self.begin(self.kari)
         other = self.sign_in("kari")
-        with limited():
+        with limited("totp-person=4/3600"):
             tried = [one.post("me/step-up/totp", {"code": "000000"}).status_code for one in [self.kari, other] * 3]
-        assert (tried[0], tried[-1]) == (403, 429), tried
+        assert tried == [403] * 4 + [429] * 2
+
+    def test_a_session_that_guesses_proves_nothing_by_codes_any_more(self) -> None:
+        """A found telephone could try for months. Red when wrong ones are forgotten with the window of a limit, or with
+        the refusal that rolls back."""
+        totp, elsewhere = self.begin(self.kari), self.sign_in("kari")
+        wrong = f"{(int(totp.at(now())) + 500_000) % 1_000_000:06}"
+        for n in range(1, 11):
+            self.refused(self.kari.post("me/step-up/totp", {"code": wrong}), 403, "proof_wrong")
+            assert self.told(self.kari.user_id, "way_in_changed").count("totp_guessed") == (n >= 5)
+        self.refused(self.kari.post("me/step-up/totp", {"code": totp.at(now())}), 403, "totp_stopped")
+        assert self.kari.ok("get", "me/step-up")["ways"] == []
+        assert self.prove(elsewhere, totp) == 200, "their other sessions do"
+
+    def test_another_proof_lets_it_try_again(self) -> None:
+        totp, key = self.begin(self.kari), self.register(self.kari)
+        Session.objects.filter(sid=self.session_of(self.kari).sid).update(totp_wrong=10)
+        assert self.prove(self.kari, totp) == 403
+        assert self.step_up(self.kari, key).status_code == 200
+        assert self.prove(self.kari, totp) == 200
+
+    def test_right_ones_are_not_counted(self) -> None:
+        totp = self.begin(self.kari)
+        with limited("totp=2/300"):
+            for _ in range(4):
+                TotpSecret.objects.update(last_step=0)
+                assert self.prove(self.kari, totp) == 200
 
 
 @sqlite_only

@@ -18,12 +18,21 @@ from server.audit.entry import Entry
 from server.common.clock import now
 from server.common.errors import Conflict
 from server.common.ids import new_id
-from server.people.actions.proofs import TOTP, note_proved, tell_owner, wrong
+from server.people.actions.attempts import counted
+from server.people.actions.proofs import (
+    TOTP,
+    TOTP_WRONG_MOST,
+    TOTP_WRONG_TOLD,
+    note_proved,
+    sid_of,
+    tell_owner,
+    wrong,
+)
 from server.people.actors import Acting
-from server.people.models import TotpSecret
+from server.people.models import Session, TotpSecret
 from server.people.periods import NOW
 from server.people.relying_party import NAME
-from server.people.step_up import require_fresh
+from server.people.step_up import require_for_ways_in
 from server.vault import actions as vault
 
 OWNER = UUID("3d0f4b1e-7a52-5c86-9b1f-52c4f6a8e913")
@@ -48,8 +57,8 @@ class Begun:
 @transaction.atomic
 def begin(*, acting: Acting) -> Begun:
     """A new secret. It proves nothing before `confirm`; one in use stays in use until then. Raises Forbidden
-    `step_up_needed`."""
-    require_fresh(acting, "totp.begun")
+    `other_provider`, `step_up_needed`."""
+    require_for_ways_in(acting, "totp.begun")
     _discard(acting.user.id, confirmed=False)
     row, secret = TotpSecret(id=new_id(), user_id=acting.user.id), pyotp.random_base32()
     row.sealed = vault.seal(vault.key_for(scope="service", owner=OWNER), secret, place=PLACE, row=row.id)
@@ -58,12 +67,17 @@ def begin(*, acting: Acting) -> Begun:
     return Begun(secret, pyotp.TOTP(secret).provisioning_uri(name=acting.user.name or NAME, issuer_name=NAME))
 
 
-@transaction.atomic
 def confirm(*, acting: Acting, code: str) -> TotpSecret:
     """The first right code of a new secret: it takes the place of the one before, and its owner is told.
 
-    Raises Conflict `nothing_to_confirm`; Forbidden `proof_wrong`.
+    Raises Conflict `nothing_to_confirm`; Forbidden `proof_wrong`; TooMany.
     """
+    with counted(acting, TOTP, of_person=False):
+        return _confirm(acting, code)
+
+
+@transaction.atomic
+def _confirm(acting: Acting, code: str) -> TotpSecret:
     since = now() - CONFIRM_WITHIN
     new = _of(acting.user.id, confirmed=False).filter(made_at__gt=since).select_for_update(no_key=True).first()
     if new is None:
@@ -82,8 +96,8 @@ def confirm(*, acting: Acting, code: str) -> TotpSecret:
 @transaction.atomic
 def remove(*, acting: Acting) -> None:
     """It proves nothing any more, and the secret is gone. Without one nothing happens. Raises Forbidden
-    `step_up_needed`."""
-    require_fresh(acting, "totp.removed")
+    `other_provider`, `step_up_needed`."""
+    require_for_ways_in(acting, "totp.removed")
     row = in_use(acting.user.id)
     _discard(acting.user.id, confirmed=False)
     if row is not None and _discard(acting.user.id, confirmed=True):
@@ -91,16 +105,35 @@ def remove(*, acting: Acting) -> None:
         tell_owner(acting, "totp_removed", row.id)
 
 
-@transaction.atomic
 def prove(*, acting: Acting, code: str) -> datetime:
-    """Prove who holds this session; returns when. Raises Forbidden `proof_wrong`, also for a code that was used."""
+    """Prove who holds this session; returns when. Raises TooMany; Forbidden `proof_wrong`, also for a code that was
+    used; `totp_stopped` after ten wrong ones in this session, until it is proved in another way."""
+    with counted(acting, TOTP):
+        at, tried = _try(acting, code)
+        if at is None:  # after the commit in which it was counted
+            raise wrong(TOTP, object_id=tried)
+        return at
+
+
+@transaction.atomic
+def _try(acting: Acting, code: str) -> tuple[datetime | None, UUID | None]:
+    """When it was proved, and by which secret. One at a time: the secret's row is locked."""
     row = _of(acting.user.id, confirmed=True).select_for_update(no_key=True).first()
-    step = _step(row, code) if row is not None else None
-    if row is None or step is None:
-        raise wrong(TOTP, object_id=row.id if row is not None else None)
+    if row is None:
+        return None, None
+    mine = Session.objects.filter(sid=sid_of(acting))
+    before = mine.values_list("totp_wrong", flat=True).get()
+    if before >= TOTP_WRONG_MOST:
+        raise wrong(TOTP, reason="stopped", code="totp_stopped", object_id=row.id)
+    step = _step(row, code)
+    if step is None:
+        mine.update(totp_wrong=before + 1)
+        if before + 1 == TOTP_WRONG_TOLD:
+            tell_owner(acting, "totp_guessed", row.id)
+        return None, row.id
     row.last_step = step
     row.save(update_fields=["last_step"])
-    return note_proved(acting, TOTP)
+    return note_proved(acting, TOTP), row.id
 
 
 def in_use(user_id: UUID) -> TotpSecret | None:

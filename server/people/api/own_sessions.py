@@ -105,9 +105,11 @@ class RefreshTokens(APIView):
 
 
 class OwnSessions(APIView):
-    """Where I am signed in."""
+    """Where I am signed in. Not counted, nor is ending a session: whoever holds one of mine cannot keep me from ending
+    it by asking without end."""
 
     needs: ClassVar[dict[str, Need]] = {"GET": "nothing", "DELETE": "proof"}
+    throttle_classes = ()
 
     @extend_schema(summary="Where I am signed in", responses=OwnSessionsOut)
     def get(self, request: Request) -> Response:
@@ -128,6 +130,7 @@ class OwnSession(APIView):
     """One place where I am signed in."""
 
     needs: ClassVar[Need] = "proof"
+    throttle_classes = ()
 
     @extend_schema(
         summary="Sign out there",

@@ -64,7 +64,7 @@ class StepUp(APIView):
 
 class StepUpOptions(APIView):
     needs: ClassVar[Need] = "nothing"
-    throttle_scope = "step-up"
+    device_scope = "passkey"
 
     @extend_schema(
         summary="What my authenticator is asked",
@@ -78,7 +78,7 @@ class StepUpOptions(APIView):
 
 class StepUpPasskey(APIView):
     needs: ClassVar[Need] = "nothing"
-    throttle_scope = "step-up"
+    device_scope = "passkey"
 
     @extend_schema(
         summary="Prove it with a passkey",
@@ -92,11 +92,10 @@ class StepUpPasskey(APIView):
 
 class StepUpTotp(APIView):
     needs: ClassVar[Need] = "nothing"
-    throttle_scope = "totp"
 
     @extend_schema(
         summary="Prove it with a one-time code",
-        description=f"{WRONG} A code is good once.",
+        description=f"{WRONG} A code is good once. 403 `totp_stopped` after ten wrong ones: prove it in another way.",
         request=OneTimeCodeIn,
         responses=StepUpProvedOut,
         examples=[OpenApiExample("A code", value={"code": "123456"}, request_only=True)],
@@ -107,7 +106,6 @@ class StepUpTotp(APIView):
 
 class StepUpRecovery(APIView):
     needs: ClassVar[Need] = "nothing"
-    throttle_scope = "recovery"
 
     @extend_schema(
         summary="Prove it with a recovery code",

@@ -48,7 +48,8 @@ def sections(user_of: Callable[[UUID], QuerySet[Any, Any]]) -> list[Section]:
             theirs(Session),
             (
                 *("sid", "sign_in", "level", "as_patient", "device", "created", "expiry", "idle_until", "ends_at"),
-                *("strong_at", "strong_by", "ended_at", "end_reason", "last_seen_at", "engagement_id", "officer_id"),
+                *("strong_at", "strong_by", "totp_wrong", "ended_at", "end_reason", "last_seen_at"),
+                *("engagement_id", "officer_id"),
             ),
         ),
         Section("passkeys", theirs(Passkey), ("device", "backed_up", "made_at", "used_at", "removed_at")),
