@@ -158,8 +158,10 @@ class Devices(APIView):
     @extend_schema(
         summary="Send pushes to this device from now on",
         description=(
-            "Doing it again renews it. A device that somebody else had registered is mine from now on. 400 "
-            "`push_endpoint` with the field `key`: it has subscribed with a key that has ended, and must do so anew."
+            "Doing it again renews it. A device that somebody else had registered is mine from now on, and they are "
+            "told. 400 `push_endpoint` with the field `key`: it has subscribed with a key that has ended, and must do "
+            "so anew; so it must after `subscription`/`keys`, and 403 `in_person_only` on a phone that staff let in: "
+            "somebody else's device stays theirs."
         ),
         request=DeviceIn,
         responses={201: DeviceOut},

@@ -84,6 +84,7 @@ TYPES: dict[str, Any] = {
     "device.named": _("Giving one's own device another name."),
     "device.registered": _("Registering a device for notifications."),
     "device.removed": _("Removing a device from notifications."),
+    "device.replaced": _("A device giving place to another of the same person."),
     "device.tested": _("Testing whether a device receives."),
     "directory.viewed": _("Looking in the staff directory."),
     "duty.done": _("Doing a task, or acknowledging it."),

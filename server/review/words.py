@@ -47,6 +47,7 @@ DONE: dict[str, Any] = {
     "device.named": _("%(who)s gave a device of their own another name."),
     "device.registered": _("%(who)s registered a device for notifications."),
     "device.removed": _("%(who)s took a device away from notifications."),
+    "device.replaced": _("%(who)s registered a device in place of another."),
     "device.tested": _("%(who)s sent a test to a device."),
     "duty.done": _("%(who)s did a task that concerns you."),
     "duty.owed": _("%(who)s gave somebody a task that concerns you."),

@@ -20,6 +20,9 @@ from server.notify.sealed import Place, index_of, open_place, seal_place
 from server.notify.topics import topic
 from server.people.access import require_staff
 from server.people.actors import Acting
+from server.people.limits import is_limited, require
+from server.people.ports import OWNERS_TOLD
+from server.people.step_up import is_limited
 
 MOST = 10
 """Devices of one person; a further one takes the place of the oldest."""
@@ -48,6 +51,7 @@ def keep_push(*, acting: Acting, place: Place, key: str = "", replaces: UUID | N
     """Send pushes for this person to this device from now on; registered before, it is renewed. Registered by somebody
     else, it moves: one device speaks to one person. `key` is the one that it has subscribed with, as it was told;
     `replaces` the id under which the same device was known until now: it keeps its name, and the former address ends.
+    A phone that staff let in takes the place of its own former address alone.
 
     Raises Conflict `no_push_here` where this installation has no key of its own; Invalid `push_endpoint` for a key that
     is none of ours any more.
@@ -69,25 +73,60 @@ def keep_push(*, acting: Acting, place: Place, key: str = "", replaces: UUID | N
 def _keep_push(acting: Acting, place: Place, index: bytes, made_for: str, replaces: UUID | None) -> Address:
     at, devices = now(), Address.objects.live().filter(kind=AddressKind.PUSH)
     made_for = made_for or _made_for(index, at)
-    for other in devices.filter(index=index).exclude(user=acting.user).values_list("id", flat=True):
-        _disable(other, Gone.REPLACED, at)
-        record(Entry("device.moved", acting.actor, object_id=other))
     mine = devices.select_for_update(no_key=True).filter(user=acting.user)
     found = mine.filter(index=index).first()
+    if found is not None and not _is_this_session(found, acting) and not _is_same_browser(found, place):
+        require(acting, "proof")
+    for other in devices.select_for_update(no_key=True).filter(index=index).exclude(user=acting.user):
+        _take_over(other, acting, place, at)
     former = mine.filter(id=replaces).exclude(index=index).first() if replaces is not None else None
+    own_id = found.id if found is not None else new_id()
     if former is not None:
-        _disable(former.id, Gone.REPLACED, at)
+        _replace(former, own_id, acting, at)
     known = found or former
     if known is not None and not place.label:
         place = replace(place, label=open_place(known).label)
     if found is None:
-        _make_room(devices.filter(user=acting.user), at)
-        found = Address(id=new_id(), user=acting.user, kind=AddressKind.PUSH, index=index, made_at=at)
+        _make_room(mine, own_id, acting, at)
+        found = Address(id=own_id, user=acting.user, kind=AddressKind.PUSH, index=index, made_at=at)
     found.sealed, found.vapid = seal_place(found.id, place), made_for
     found.session = acting.session.sid if acting.session is not None else None
     found.save()
     record(_entry("device.registered", acting, found.id))
     return found
+
+
+def _is_this_session(device: Address, acting: Acting) -> bool:
+    return acting.session is not None and device.session == acting.session.sid
+
+
+def _is_same_browser(device: Address, place: Place) -> bool:
+    """A browser's keys are made with its address, and never change while it has that."""
+    known = open_place(device)
+    return (known.p256dh, known.auth) == (place.p256dh, place.auth)
+
+
+def _take_over(device: Address, acting: Acting, place: Place, at: datetime) -> None:
+    """From somebody else. Where they have signed out it tells them nothing as it is."""
+    heard = Address.objects.heard().filter(id=device.id).exists()
+    if heard:
+        require(acting, "proof")
+        if not _is_same_browser(device, place):
+            raise _unfit("subscription", "keys")
+    _disable(device.id, Gone.REPLACED, at)
+    record(Entry("device.moved", acting.actor, object_id=device.id, record_ids=(device.user_id,)))
+    if heard:
+        OWNERS_TOLD().tell(
+            "way_in_changed", user_id=device.user_id, object_id=device.id, actor=acting.actor, code="device_moved"
+        )
+
+
+def _replace(device: Address, by: UUID, acting: Acting, at: datetime) -> None:
+    """By another of the same person. Raises Forbidden `in_person_only`."""
+    if not _is_this_session(device, acting):
+        require(acting, "proof")
+    _disable(device.id, Gone.REPLACED, at)
+    record(replace(_entry("device.replaced", acting, device.id), record_ids=(by,)))
 
 
 def _made_for(index: bytes, at: datetime) -> str:
@@ -103,9 +142,12 @@ def _made_for(index: bytes, at: datetime) -> str:
     return before
 
 
-def _make_room(devices: AddressQuerySet, at: datetime) -> None:
-    for one in devices.order_by("-made_at", "-id").values_list("id", flat=True)[MOST - 1 :]:
-        _disable(one, Gone.REPLACED, at)
+def _make_room(mine: AddressQuerySet, by: UUID, acting: Acting, at: datetime) -> None:
+    if acting.session is not None and is_limited(acting.session):
+        for one in mine.filter(session=acting.session.sid):
+            _replace(one, by, acting, at)
+    for one in mine.order_by("-made_at", "-id")[MOST - 1 :]:
+        _replace(one, by, acting, at)
 
 
 @transaction.atomic
