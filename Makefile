@@ -9,6 +9,8 @@ run story: export TOWN_PORT := $(or $(TOWN_PORT),$(shell expr $(PORT) + 1))
 
 PY := .venv/bin/python
 PROOFS := $(addprefix tests/,prove consent doors exposure faults gateway http logs operate operations tools test_settings.py)
+# Those that are skipped where DATABASE_URL is set (tests/support/served.py).
+OWN_SERVERS := $(addprefix tests/,doors operations prove/prove_passkeys.py logs/test_served.py operate/test_watchdog_process.py tools/test_supply.py)
 VENV = @python=$$(sh tools/find-python) && "$$python" tools/venv.py
 
 .PHONY: help run test prove bench bench-alerts story lint format lock audit-deps sbom clean venv-run venv-dev
@@ -23,8 +25,8 @@ test: venv-dev ## Format, lint, types, imports, migrations; all tests on SQLite 
 	@exec $(PY) -m tools.check
 
 prove: venv-dev ## The long, seeded proofs: kills, races, soaks; ARGS go to pytest
-	@$(PY) -m pytest -m prove tests/doors -s $(ARGS)
-	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove $(PROOFS) -s $(ARGS)
+	@$(PY) -m pytest -m prove $(OWN_SERVERS) -s -rs $(ARGS)
+	@exec $(PY) -m tools.services run -- $(PY) -m pytest -m prove $(PROOFS) -s -rs $(ARGS)
 
 bench: venv-dev ## Speed and memory; ARGS go to the benchmark
 	@exec $(PY) -m bench $(ARGS)

@@ -232,7 +232,7 @@ class Phone:
 
 
 class Writer:
-    """REST: posts, and tries again as long as the answer is «not now» or none at all."""
+    """REST: posts, and tries again as long as the answer is «not now», «later» or none at all."""
 
     def __init__(self, who: Somebody, bases: Callable[[], str], ledger: Ledger, *, limit_s: float = 30.0) -> None:
         self.who, self.ledger = who, ledger
@@ -282,6 +282,9 @@ class Writer:
         code = check_problem(answer, self.ledger)
         if answer.status_code == 503:
             self.unavailable.add(took)
+            return None
+        if answer.status_code == 429:
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
             return None
         self.answers.add(took)
         self.ledger.refuse(txn, code)

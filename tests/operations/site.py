@@ -24,6 +24,7 @@ from tests.faults.stage import Place, Somebody
 from tests.operations.units import Machine, Unit
 from tests.support import plain
 from tests.support.deployed import Deployed
+from tests.support.gateway_sink import GatewaySink
 from tests.support.served import ROOT, manage
 from tools.nginx import PrivateNginx
 from tools.servers import PrivatePostgres, PrivateRedis, free_port
@@ -46,6 +47,7 @@ class Site:
     authority: Path
     rooms: list[Place]
     verifier_key: str
+    gateway: GatewaySink
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -153,7 +155,8 @@ def built(deployed: Deployed, folder: Path) -> Iterator[Site]:
     machine, database = Machine(folder, str(PrivatePostgres.find().parent)), deployed.another()
     with contextlib.ExitStack() as keep:
         redis = keep.enter_context(PrivateRedis())
-        settle(machine, database, redis.url)
+        gateway = keep.enter_context(GatewaySink(secrets.token_urlsafe(32)))
+        settle(machine, database, redis.url, gateway)
         made = manage(
             "audit",
             "keygen",
@@ -163,7 +166,7 @@ def built(deployed: Deployed, folder: Path) -> Iterator[Site]:
         )
         assert made.returncode == 0, made.stderr
         [key] = [line.strip() for line in made.stdout.splitlines() if line.startswith("  log.example+")]
-        rooms = crowd(machine, database)
+        rooms = crowd(machine, database, rooms=4, members=4)
         ports = [str(free_port()), str(free_port())]
         servers = [Unit(machine, "samsnakk@.service", port) for port in ports]
         sequencer = Unit(machine, "samsnakk-sequencer.service")
@@ -175,7 +178,7 @@ def built(deployed: Deployed, folder: Path) -> Iterator[Site]:
             lambda place: render(place, tls, ports, https, http),
             lambda: answers(http),
         )
-        site = Site(machine, database, servers, sequencer, watchdog, nginx, https, http, authority, rooms, key)
+        site = Site(machine, database, servers, sequencer, watchdog, nginx, https, http, authority, rooms, key, gateway)
         for unit in (*servers, sequencer, watchdog):
             keep.callback(end, unit)
             unit.start()
@@ -199,7 +202,7 @@ def end(unit: Unit) -> None:
         unit.stop()
 
 
-def settle(machine: Machine, database: Deployed, redis: str) -> None:
+def settle(machine: Machine, database: Deployed, redis: str, gateway: GatewaySink) -> None:
     """The environment files of deploy/, filled in; master keys and the key for push as an operator makes them."""
     line = f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
     machine.write("master.keys", line)
@@ -213,19 +216,22 @@ def settle(machine: Machine, database: Deployed, redis: str) -> None:
         HEARTBEAT_S="2",
         AUDIT_PUBLIC_EVERY_S="0",
         METRICS_TOKEN="a-token-for-this-test-alone",
+        GATEWAY_URL=gateway.url,
+        GATEWAY_SECRET=gateway.secret,
+        CALLER_ID="Samsnakk",
     )
     machine.settle("sequencer", DATABASE_URL=database.address("samsnakk_sequencer"))
     machine.settle("backup", DATABASE_URL=database.address("samsnakk_backup"))
     machine.settle("watchdog", DATABASE_URL=database.address("samsnakk_watchdog"))
 
 
-def crowd(machine: Machine, database: Deployed) -> list[Place]:
+def crowd(machine: Machine, database: Deployed, *, rooms: int, members: int) -> list[Place]:
     """Rooms with consent given. Invented people are made in demo mode, under the installation's own master key; then
     their sessions become such as production lets in."""
     out = machine.folder / "crowd.json"
     key = (machine.folder / "etc" / "master.keys").read_text().strip()
     env = database.environment("samsnakk_server", MASTER_KEYS=key)
-    made = manage("demo", "crowd", "--rooms", "4", "--members", "4", "--out", str(out), env=env)
+    made = manage("demo", "crowd", "--rooms", str(rooms), "--members", str(members), "--out", str(out), env=env)
     assert made.returncode == 0, made.stderr
     with database.connect("samsnakk") as superuser:
         superuser.execute("UPDATE people_session SET sign_in = 'in_person', level = 4")
