@@ -203,6 +203,10 @@ RAN_OUT = frozenset({"expired"})
 """Nobody has ended these: whoever was signed in may be on call, asleep beside the device."""
 WORK_OVER = frozenset({"engagement_ended"})
 """Work at one place is over. They may be on call for another: each page's keeper says if they are."""
+PUT_BACK = frozenset({"restored"})
+"""A back-up was put back, and all sessions ended. Who is on call sleeps beside the device and does not know: it is
+paged, as alert keys stay. What may wait does, until they have signed in."""
+PAGED_STILL = WORK_OVER | PUT_BACK
 
 
 def is_silenced(kind: str, end_reason: str) -> bool:
@@ -211,4 +215,4 @@ def is_silenced(kind: str, end_reason: str) -> bool:
     hands. So does whatever reason is not known here."""
     if not end_reason or end_reason in RAN_OUT:
         return False
-    return kind in LEISURE if end_reason in WORK_OVER else True
+    return kind in LEISURE if end_reason in PAGED_STILL else True

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from server.common.models import Row
-from server.notify.decide import AHEAD_DAYS, LONGEST_WAIT_S, RAN_OUT, WORK_OVER
+from server.notify.decide import AHEAD_DAYS, LONGEST_WAIT_S, PAGED_STILL, RAN_OUT
 from server.people.models import Language, Session, User
 
 
@@ -52,7 +52,7 @@ class AddressQuerySet(models.QuerySet["Address"]):
 
 def _ended_by_somebody() -> Exists:
     ended = Session.objects.filter(sid=OuterRef("session"), ended_at__isnull=False)
-    return Exists(ended.exclude(end_reason__in=RAN_OUT | WORK_OVER))
+    return Exists(ended.exclude(end_reason__in=RAN_OUT | PAGED_STILL))
 
 
 class Address(Row):

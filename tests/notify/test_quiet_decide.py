@@ -160,4 +160,5 @@ def test_who_ended_a_session_and_what_is_silent_then() -> None:
         assert not any(is_silenced(kind, reason) for kind in kinds), reason
     for reason in ("signed_out", "signed_out_elsewhere", "refresh_reused", "account_deactivated", "not known here"):
         assert all(is_silenced(kind, reason) for kind in kinds), reason
-    assert {kind for kind in kinds if is_silenced(kind, "engagement_ended")} == {"message", "notice"}
+    for reason in ("engagement_ended", "restored"):
+        assert {kind for kind in kinds if is_silenced(kind, reason)} == {"message", "notice"}, reason

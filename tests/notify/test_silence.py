@@ -7,7 +7,8 @@ from server.audit.entry import SYSTEM
 from server.common.clock import now
 from server.notify import actions, upkeep
 from server.notify.models import Address, CallbackSeen, Delivery
-from server.people.actions import end_session
+from server.operate import restoring
+from server.people.actions import end_all_sessions, end_session
 from server.people.models import Session
 from tests.base import Client
 from tests.notify.base import NotifyTestCase
@@ -78,6 +79,17 @@ class Silence(NotifyTestCase):
         assert self.shown(browser, address) == ["page", "taken", "test"]
         self.keeper.may = False
         assert self.shown(browser, address) == ["test"]
+
+    def test_a_back_up_put_back_silences_nobody_on_call(self) -> None:
+        """Who sleeps beside the telephone does not know that they must sign in again."""
+        browser, address = self.on(self.sign_in("nils"))
+        while end_all_sessions(reason=restoring.REASON):
+            pass
+        assert self.shown(browser, address) == ["page", "taken", "test"]
+        assert address.user_id in actions.reachable([address.user_id])
+        upkeep.tick()
+        address.refresh_from_db()
+        assert address.disabled_at is None
 
     def test_signed_in_again_it_speaks_again(self) -> None:
         first = self.sign_in("nils")
