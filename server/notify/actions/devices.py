@@ -20,7 +20,7 @@ from server.notify.sealed import Place, index_of, open_place, seal_place
 from server.notify.topics import topic
 from server.people.access import require_staff
 from server.people.actors import Acting
-from server.people.limits import is_limited, require
+from server.people.limits import require
 from server.people.ports import OWNERS_TOLD
 from server.people.step_up import is_limited
 
