@@ -1,17 +1,18 @@
-"""A browser's refresh token: in a cookie that scripts cannot read and that goes to one address only."""
+"""A browser's refresh token: in a cookie that scripts cannot read, and no other host can set."""
 
 from django.test import override_settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 
-from server.people.api.cookies import REFRESH_COOKIE, REFRESH_PATH, set_cookies
+from server.people.api.cookies import REFRESH_COOKIE, set_cookies
 from server.people.authentication import COOKIE
 from tests.base import API, TownTestCase
 from tests.sessions.base import Device, Devices
 from tests.support.served import sqlite_only
 
 pytestmark = sqlite_only
+REFRESH_PATH = f"{API}sign-in/refresh"
 
 
 class Cookies(Devices, TownTestCase):
@@ -22,10 +23,12 @@ class Cookies(Devices, TownTestCase):
         client.cookies.update(response.cookies)
         return client
 
-    def test_it_goes_to_one_address_and_to_no_script(self) -> None:
+    def test_it_goes_to_no_script_and_no_other_host_may_set_it(self) -> None:
+        """A browser takes `__Host-` only with path `/` and without a domain. Red when another host of the domain can
+        plant a token of its own: the next refresh would sign the browser in as somebody else."""
         cookies = self.browser(self.device("kari")).cookies
-        assert (cookies[REFRESH_COOKIE]["path"], REFRESH_PATH) == (f"{API}sign-in/refresh",) * 2
         for name in (COOKIE, REFRESH_COOKIE):
+            assert (cookies[name]["path"], cookies[name]["domain"]) == ("/", "")
             assert cookies[name]["httponly"]
             assert cookies[name]["samesite"] == "Strict"
             assert cookies[name]["expires"]

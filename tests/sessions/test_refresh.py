@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from django.conf import settings
+from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from knox.crypto import hash_token
 
@@ -29,7 +31,7 @@ class Refresh(Devices, TownTestCase):
         phone = self.device("are")
         before = phone.token
         said = phone.again()
-        assert set(said) == {"token", "refresh", "expires_at", "idle_until", "ends_at"}
+        assert set(said) == {"token", "refresh", "expires_at", "expires_in", "idle_until", "ends_at"}
         assert phone.client.ok("get", "me")["session"]["id"] == str(phone.session.sid)
         phone.carry(before)
         assert phone.client.get("me").json()["code"] == "unauthenticated"
@@ -41,6 +43,17 @@ class Refresh(Devices, TownTestCase):
         stored = {str(value) for value in vars(row).values()} | {SpentRefresh.objects.get().digest}
         assert not stored & {said["token"], said["refresh"]}
         assert (row.digest, row.refresh_digest) == (hash_token(said["token"]), hash_token(said["refresh"]))
+
+    def test_seconds_are_told_too(self) -> None:
+        """A telephone whose clock is wrong counts them down. Red when they are those of the first answer."""
+        phone = self.device("are")
+        minutes = settings.ENV.access_minutes
+        first = Client().ok("post", "sign-in/refresh", {"refresh": phone.refresh})["expires_in"]
+        assert minutes * 60 - 5 <= first <= minutes * 60
+        for by, left in ((10, first - 600), (600, 0)):
+            phone.wind(timedelta(minutes=by))
+            again = Client().ok("post", "sign-in/refresh", {"refresh": phone.refresh})["expires_in"]
+            assert left - 5 <= again <= max(0, left)
 
     def test_again_within_the_grace_is_the_same_answer(self) -> None:
         """Two tabs, or an answer that got lost (law 3). Red when the second one is given tokens of its own."""
@@ -216,7 +229,7 @@ class Refresh(Devices, TownTestCase):
 
 class InAnyOrder(Devices, TownPropertyTestCase):
     @given(gaps=st.lists(st.integers(0, 200), min_size=1, max_size=6))
-    @settings(max_examples=8, deadline=None)
+    @hypothesis(max_examples=8, deadline=None)
     def test_whoever_keeps_the_newest_token_is_never_ended(self, gaps: list[int]) -> None:
         """However often they ask, and whatever answer gets lost within the grace."""
         self._arrive()

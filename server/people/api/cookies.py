@@ -1,5 +1,8 @@
-"""What lets a browser carry a session: two HttpOnly cookies, one of them for one address only, and the CSRF cookie that
-its scripts read."""
+"""What lets a browser carry a session: two HttpOnly cookies, and the CSRF cookie that its scripts read.
+
+Their names begin with `__Host-`: no other host of the domain can set them. Browsers then ask for the path `/`, so the
+refresh token goes with every request here, as the token does. A path of its own would keep it from nobody, and let
+others plant theirs: the next refresh would sign the browser in as somebody else."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -10,9 +13,7 @@ from rest_framework.response import Response
 from server.people.authentication import COOKIE
 from server.people.models import Session
 
-REFRESH_COOKIE = "samsnakk_refresh" if settings.DEMO else "__Secure-samsnakk_refresh"
-REFRESH_PATH = "/api/v1/sign-in/refresh"
-"""Nothing else is ever sent the refresh token."""
+REFRESH_COOKIE = "samsnakk_refresh" if settings.DEMO else "__Host-samsnakk_refresh"
 
 
 def set_cookies(request: Request, response: Response, session: Session, token: str, refresh: str = "") -> None:
@@ -24,7 +25,6 @@ def set_cookies(request: Request, response: Response, session: Session, token: s
             REFRESH_COOKIE,
             refresh,
             expires=session.idle_until,
-            path=REFRESH_PATH,
             httponly=True,
             samesite="Strict",
             secure=secure,
@@ -37,4 +37,4 @@ def set_cookies(request: Request, response: Response, session: Session, token: s
 def delete_cookies(response: Response) -> None:
     """On signing out."""
     response.delete_cookie(COOKIE, samesite="Strict")
-    response.delete_cookie(REFRESH_COOKIE, path=REFRESH_PATH, samesite="Strict")
+    response.delete_cookie(REFRESH_COOKIE, samesite="Strict")

@@ -15,6 +15,7 @@ from server.people import codes
 from server.people.actions import in_person
 from server.people.actors import acting
 from server.people.api.cookies import set_cookies
+from server.people.api.lasting import UntilOut, until
 from server.people.decide import device_of
 from server.people.models import InPersonCode
 from server.people.names import display_names
@@ -67,13 +68,10 @@ class InPersonIn(serializers.Serializer[Any]):
     cookie = serializers.BooleanField(default=False, help_text="Set HttpOnly cookies; the tokens are then null.")
 
 
-class InPersonOut(serializers.Serializer[Any]):
+class InPersonOut(UntilOut):
     token = serializers.CharField(allow_null=True)
     refresh = serializers.CharField(allow_null=True, help_text="Good once; it gives the next pair.")
     user = serializers.UUIDField()
-    expires_at = serializers.DateTimeField(help_text="The token opens doors until then.")
-    idle_until = serializers.DateTimeField(help_text="The session is over by then unless it is refreshed.")
-    ends_at = serializers.DateTimeField(help_text="It is over by then in any case.")
 
 
 def code_shape(rows: list[InPersonCode]) -> list[dict[str, Any]]:
@@ -197,9 +195,7 @@ class InPersonSignIn(APIView):
                     "token": None if cookie else done.token,
                     "refresh": None if cookie else done.refresh,
                     "user": session.user_id,
-                    "expires_at": session.expiry,
-                    "idle_until": session.idle_until,
-                    "ends_at": session.ends_at,
+                    **until(session),
                 }
             ).data,
             headers=NOT_KEPT,

@@ -17,6 +17,7 @@ from server.people.actions import own_sessions
 from server.people.actions.refresh import refresh
 from server.people.actors import acting
 from server.people.api.cookies import REFRESH_COOKIE, set_cookies
+from server.people.api.lasting import UntilOut, until
 from server.people.authentication import enforce_csrf
 from server.people.decide import Need
 from server.people.models import DeviceKind
@@ -28,12 +29,9 @@ class RefreshIn(serializers.Serializer[Any]):
     )
 
 
-class RefreshedOut(serializers.Serializer[Any]):
+class RefreshedOut(UntilOut):
     token = serializers.CharField(allow_null=True, help_text="Null where the cookies carry it.")
     refresh = serializers.CharField(allow_null=True)
-    expires_at = serializers.DateTimeField(help_text="The token opens doors until then.")
-    idle_until = serializers.DateTimeField(help_text="The session is over by then unless it is refreshed.")
-    ends_at = serializers.DateTimeField(help_text="It is over by then in any case.")
 
 
 class OwnSessionOut(serializers.Serializer[Any]):
@@ -92,9 +90,7 @@ class RefreshTokens(APIView):
                 {
                     "token": None if by_cookie else done.token,
                     "refresh": None if by_cookie else done.refresh,
-                    "expires_at": session.expiry,
-                    "idle_until": session.idle_until,
-                    "ends_at": session.ends_at,
+                    **until(session),
                 }
             ).data,
             headers={"Cache-Control": "no-store"},

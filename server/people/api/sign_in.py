@@ -30,6 +30,7 @@ from server.common.schema import PROBLEM
 from server.people.actors import acting
 from server.people.api import sign_in_pages
 from server.people.api.cookies import set_cookies
+from server.people.api.lasting import UntilOut, until
 from server.people.api.shapes import EngagementOut, engagement_shape
 from server.people.api.step_up import StepUpProvedOut, proved_shape
 from server.people.decide import Need, device_of
@@ -80,12 +81,9 @@ class ExchangeIn(serializers.Serializer[Any]):
     cookie = serializers.BooleanField(default=False, help_text="Set HttpOnly cookies; the tokens are then null.")
 
 
-class ExchangeOut(serializers.Serializer[Any]):
+class ExchangeOut(UntilOut):
     token = serializers.CharField(allow_null=True)
     refresh = serializers.CharField(allow_null=True, help_text="Good once; it gives the next pair.")
-    expires_at = serializers.DateTimeField(help_text="The token opens doors until then.")
-    idle_until = serializers.DateTimeField(help_text="The session is over by then unless it is refreshed.")
-    ends_at = serializers.DateTimeField(help_text="It is over by then in any case.")
     user = serializers.UUIDField()
     engagements = EngagementOut(many=True, help_text="All that the person may act for; change with `me/engagement`.")
 
@@ -264,9 +262,7 @@ class Exchange(APIView):
                 {
                     "token": None if cookie else done.signed_in.token,
                     "refresh": None if cookie else done.signed_in.refresh,
-                    "expires_at": session.expiry,
-                    "idle_until": session.idle_until,
-                    "ends_at": session.ends_at,
+                    **until(session),
                     "user": session.user_id,
                     "engagements": [engagement_shape(one, session.engagement_id) for one in done.engagements],
                 }
