@@ -6,12 +6,16 @@ from typing import Any
 
 import jwt
 import pyotp
+import pytest
 from django.db.models import F
 
 from server.audit.entry import SYSTEM
 from server.common.clock import now
+from server.common.errors import Forbidden
 from server.people import actions
+from server.people.actors import acting_in
 from server.people.models import Engagement, HandOver, Session, User
+from server.people.oidc.flow import strengthen
 from tests.base import Client
 from tests.sign_in.base import SignInTestCase
 from tests.sign_in.front import PAR, TOKEN, Reply
@@ -116,6 +120,23 @@ class ForWhom(Worth):
         assert not self.fresh(self.app.client)
         self.app.client.ok("post", "me/engagement", {"engagement": str(there.id)})
         assert not self.fresh(self.app.client), "nor does it come back"
+
+    def test_nor_is_it_carried_there_by_two_requests_at_once(self) -> None:
+        """Each had read the session before the other changed it."""
+        here, there = self.engagement_of("kari"), self.works_elsewhere()
+        self.app.sign_in("kari", STAFF, engagement=str(there.id))
+        sid = self.session().sid
+        code = self.app.code("kari", EMPLOYER, path=PATH)
+        begun = acting_in(Session.objects.in_full().get(sid=sid))
+        actions.choose_engagement(acting=begun, engagement_id=here.id)
+        with pytest.raises(Forbidden, match="other_provider"):
+            strengthen(acting=begun, code=code, verifier=self.app.verifier)
+        waits = acting_in(Session.objects.in_full().get(sid=sid))
+        actions.choose_engagement(acting=begun, engagement_id=there.id)
+        now_there = acting_in(Session.objects.in_full().get(sid=sid))
+        strengthen(acting=now_there, code=code, verifier=self.app.verifier)
+        actions.choose_engagement(acting=waits, engagement_id=here.id)
+        assert not self.fresh(self.app.client)
 
     def test_an_employers_own_provider_makes_no_way_in_for_work_elsewhere(self) -> None:
         """What it lets in proves who somebody is at every place; it can only speak for its own."""

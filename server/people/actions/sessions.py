@@ -274,7 +274,9 @@ def choose_engagement(*, acting: Acting, engagement_id: UUID) -> Session:
     if chosen is None:
         raise NotFound(refusal=Refusal("engagement.chosen", reason="not_own", object_id=engagement_id))
     changed: dict[str, Any] = {"engagement": chosen, "officer": None}
-    if _controller_of(acting.session) != chosen.unit.controller_id and acting.session.sign_in != "demo":
+    # As it is now: it may have been proved, or have gone elsewhere, since this request began.
+    held = Session.objects.in_full().select_for_update(of=("self",)).get(sid=acting.session.sid)
+    if _controller_of(held) != chosen.unit.controller_id and held.sign_in != "demo":
         changed |= {"strong_at": None, "strong_by": ""}
     Session.objects.filter(sid=acting.session.sid, ended_at=None).update(**changed)
     session = Session.objects.in_full().get(sid=acting.session.sid)

@@ -327,6 +327,9 @@ def strengthen(*, acting: Acting, code: str, verifier: str) -> datetime:
     if row.proved_at is None or not _take(row):
         raise Invalid(code="sign_in_code")
     _require_theirs(provider_of(row.provider), acting)
+    held = Session.objects.select_for_update(no_key=True).get(sid=acting.session.sid)
+    if held.engagement_id != acting.session.engagement_id:  # they have chosen while this request was under way
+        raise Forbidden(code="other_provider")
     return note_proved(acting, by=row.method, at=row.proved_at, level=row.level)
 
 
