@@ -60,6 +60,7 @@ RATES: dict[str, Rate] = {
     "exchange": Rate(600, 60, guessing=True),
     "refresh-unknown": Rate(300, 60, guessing=True),
     "callback": Rate(60, 60, guessing=True),
+    "hello": Rate(600, 60, guessing=True),
     # By person: nobody needs many.
     "in-person": Rate(10, 600, guessing=True),
     # What staff do to one patient's ways in, whoever of them: codes made, and sessions ended.
@@ -114,9 +115,10 @@ def _rates(changes: tuple[str, ...]) -> dict[str, Rate]:
     return found
 
 
-def spend(scope: str, key: str) -> None:
-    """Count one more for `key` (an id, an address: it is digested here). Raises TooMany when there was none left."""
-    spend_each([(scope, key)])
+def spend(scope: str, key: str, cost: int = 1) -> None:
+    """Count `cost` more for `key` (an id, an address: it is digested here): all or none. Raises TooMany when there was
+    too little left."""
+    spend_each([(scope, key)], cost)
 
 
 def ensure(scope: str, key: str) -> None:
@@ -136,13 +138,13 @@ def ensure(scope: str, key: str) -> None:
             raise _refusal(one, window)
 
 
-def spend_each(pairs: Sequence[tuple[str, str]]) -> Standing | None:
+def spend_each(pairs: Sequence[tuple[str, str]], cost: int = 1) -> Standing | None:
     """Count one more of each (scope, key), in one round trip. Raises TooMany for the first that had none left. How the
     last of them stands; None when nothing is counted."""
     if not settings.ENV.throttle:
         return None
     table = rates()
-    wanted = [Wanted(scope, table[scope], digest(scope, key)) for scope, key in pairs]
+    wanted = [Wanted(scope, table[scope], digest(scope, key), cost) for scope, key in pairs]
     shared = _shared.storage()
     for one in wanted:
         if one.rate.guessing or shared is None:
@@ -181,6 +183,7 @@ class Wanted(NamedTuple):
     scope: str
     rate: Rate
     name: str
+    cost: int = 1
 
     @property
     def item(self) -> RateLimitItemPerSecond:
@@ -200,7 +203,7 @@ def _refusal(one: Wanted, window: Window) -> TooMany:
 
 
 def _take_here(one: Wanted) -> None:
-    if not SlidingWindowCounterRateLimiter(_here()).hit(one.item, one.name):
+    if not SlidingWindowCounterRateLimiter(_here()).hit(one.item, one.name, cost=one.cost):
         raise _refusal(one, _window_here(one))
 
 
@@ -232,7 +235,7 @@ def _asked(shared: RedisStorage, wanted: list[Wanted]) -> list[Any]:
             name = f"{{{one.item.key_for(one.name)}}}"  # in braces, so that both lie on one node of a cluster
             keys = [shared.prefixed_key(f"{name}/-1"), shared.prefixed_key(name)]
             acquire = shared.lua_acquire_sliding_window.sha
-            pipe.evalsha(acquire, 2, *keys, str(one.rate.quota), str(one.rate.window_s), "1")
+            pipe.evalsha(acquire, 2, *keys, str(one.rate.quota), str(one.rate.window_s), str(one.cost))
         pipe.evalsha(shared.lua_sliding_window.sha, 2, *keys, str(wanted[-1].rate.window_s))
         said: list[Any] = pipe.execute()
     return said

@@ -14,9 +14,11 @@ from django.conf import settings
 
 from server.common.asgi import TAKE
 from server.common.db import in_db
-from server.common.errors import Unauthenticated
+from server.common.errors import TooMany, Unauthenticated
 from server.common.ids import new_id
+from server.common.limiting import spend
 from server.common.origins import is_own
+from server.common.proxies import address_key
 from server.gateway import frames, jobs, metrics
 from server.gateway.frames import BadFrame, Hello, Malformed, MarkFrame, Ping, PostFrame, TypingFrame
 from server.gateway.hub import Hub
@@ -93,7 +95,7 @@ class Gateway:
         try:
             begun = await self._begin(socket, scope, hello)
         except Unauthenticated as refusal:
-            socket.close(frames.DEACTIVATED if refusal.code == "account_deactivated" else frames.SESSION_ENDED)
+            socket.close(await _close_code(scope, refusal))
             await self._wait_for_end(receive)
             return False
         except Exception as error:  # noqa: BLE001 - whatever it was, the client is told to come back
@@ -212,6 +214,19 @@ class Gateway:
                 socket.push(frames.pong())
             case Hello():
                 socket.push(frames.error("invalid"))
+
+
+async def _close_code(scope: Scope, refusal: Unauthenticated) -> int:
+    """Why a hello got nobody in. Tokens that nobody has are counted by address; a right one is never held back."""
+    if refusal.code == "account_deactivated":
+        return frames.DEACTIVATED
+    if refusal.code == Unauthenticated.code:
+        address = address_key((scope.get("client") or ("", 0))[0])
+        try:
+            await asyncio.to_thread(spend, "hello", address)
+        except TooMany:
+            return frames.TOO_MANY
+    return frames.SESSION_ENDED
 
 
 def token_of_upgrade(scope: Scope) -> str | None:

@@ -37,6 +37,7 @@ ERROR_CODES = (
     "nobody_here",
     "not_found",
     "read_only",
+    "too_many",
     "txn_id_reused",
     "unavailable",
     "unknown_type",

@@ -12,11 +12,12 @@ import structlog
 from server.audit.entry import Actor
 from server.audit.refusals import record_refusal
 from server.common.db import in_db
-from server.common.errors import NotFound, Problem, Refusal, Unavailable
+from server.common.errors import NotFound, Problem, Refusal, TooMany, Unavailable
 from server.common.hints import Hint
 from server.gateway import frames
 from server.gateway.frames import PostFrame
 from server.gateway.pace import Pace
+from server.gateway.quota import Quota
 from server.gateway.socket import Socket
 from server.people.actors import Acting
 from server.people.limits import may
@@ -52,12 +53,21 @@ class Poster:
         self._busy: set[Socket] = set()
         self._writers = 0
         self._pace = Pace()
+        self._quota = Quota()
 
     def post(self, socket: Socket, frame: PostFrame) -> None:
         """Take a post on. A socket that sends faster than is written is closed, and resumes."""
         if socket.unwritten >= UNWRITTEN:
             socket.close(frames.TOO_MANY)
             return
+        who = str(socket.sid if socket.key is not None else socket.user_id)
+        try:
+            told = self._quota.take(who)
+        except TooMany as refusal:
+            socket.push(frames.error(refusal.code, frame.message.txn_id))
+            return
+        if told is not None:
+            self._hub.spawn(asyncio.to_thread(self._quota.tell, who, told))
         socket.unwritten += 1
         self._waiting.append(Waiting(socket, frame.room, frame.message))
         if self._writers < WRITERS:
