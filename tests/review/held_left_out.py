@@ -61,6 +61,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "id": ROW,
         "patient": LINK,
         "code_digest": DIGEST,
+        "secret_digest": DIGEST,
+        "replaced_by": "when it ended is told; the newer one stands beside it",
         "session": SHORT,
         "made_by": ACTS,
         "seconded_by": ACTS,

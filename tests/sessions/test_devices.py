@@ -32,6 +32,20 @@ class Pushes(Devices, TownTestCase):
         make_due()
         deliver()
 
+    def test_a_phone_that_staff_let_in_takes_no_other_device_away(self) -> None:
+        """Red when it can say that it replaces the owner's, or crowd them out."""
+        owner = self.device("are")
+        self.browser(owner)
+        (owners,) = owner.client.ok("get", "devices")["results"]
+        phone = self.device("are", method="in_person", level=2, as_patient=True)
+        assert phone.client.delete(f"devices/{owners['id']}").json()["code"] == "in_person_only"
+        key = phone.client.ok("get", "push/key")["key"]
+        for said in ({"replaces": owners["id"]}, *[{}] * 11):
+            phone.client.post("devices", {"subscription": self.push.subscribe(key=key), **said})
+        left = Address.objects.live().filter(user_id=owner.client.user_id, session__isnull=False)
+        assert {one.session for one in left} == {owner.session.sid, phone.session.sid}
+        assert left.count() == 2, "one phone, one device"
+
     def test_they_are_counted(self) -> None:
         phone, other = self.device("are"), self.device("are")
         self.browser(phone)

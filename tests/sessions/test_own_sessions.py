@@ -87,6 +87,20 @@ class OwnSessions(Devices, TownTestCase):
         told = self.device("are").client.ok("get", "duties")["results"]
         assert "signed_out_by_staff" in {one["code"] for one in told}
 
+    def test_whom_the_patient_keeps_out_signs_nobody_out(self) -> None:
+        """Red when a relation is enough: the excluded could end the patient's sessions again and again."""
+        self.open_shared_room()
+        phone = self.device("are")
+        phone.client.ok("post", "exclusions", {"user": str(self.user_id("kari"))})
+        kari, nowhere = self.person("kari"), new_id()
+        answers = [kari.delete(f"patients/{one}/sessions") for one in (self.patient_id(), nowhere)]
+        assert [one.status_code for one in answers] == [404, 404]
+        first, second = ({**one.json(), "request_id": "", "instance": ""} for one in answers)
+        assert first == second
+        phone.client.ok("get", "me")
+        (refused,) = self.audit(type="patient.signed_out", outcome="refused")
+        assert (refused.reason, refused.subject_id) == ("excluded", self.patient_id())
+
     def test_it_takes_no_help_away_and_no_work(self) -> None:
         build_programme()
         phone = self.device("trine")

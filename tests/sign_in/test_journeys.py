@@ -3,11 +3,15 @@
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.test import override_settings
 
 from server.audit.entry import SYSTEM
+from server.common.clock import now
+from server.common.ids import new_id
 from server.people import actions
 from server.people.actions.identities import record_identity
-from server.people.models import HandOver, Identity, OidcAttempt, Patient, Session, Unit, User
+from server.people.actions.sessions import sign_in_lasting
+from server.people.models import HandOver, Identity, InPersonCode, OidcAttempt, Patient, Session, Unit, User
 from tests.sign_in.base import SignInTestCase
 from tests.sign_in.front import PAR, TOKEN
 from tests.sign_in.stage import ARE, CITIZENS, EMPLOYER, KARI, STAFF, App, Browser
@@ -30,6 +34,33 @@ class Citizens(SignInTestCase):
         assert refreshed.status_code == 200
         [begun] = self.audit(type="session.started", actor_id=said["user"])
         assert (begun.sign_in, begun.role) == ("citizen_oidc", "patient")
+
+    def test_a_phone_that_staff_let_in_proves_whose_it_is(self) -> None:
+        """Red when a proof at the provider lifts no limits, or leaves another phone in that nobody confirmed."""
+        user = User.objects.get(username="are")
+        for number in range(2):
+            begun = sign_in_lasting(user=user, method="in_person", level=2, device="other", as_patient=True)
+            InPersonCode.objects.create(
+                id=new_id(),
+                code_digest=str(number),
+                patient=user.patient,
+                made_by=self.engagement_of("kari"),
+                how="passport",
+                expires_at=now(),
+                used_at=now(),
+                session=begun.session,
+            )
+        self.app.client.credentials(HTTP_AUTHORIZATION=f"Bearer {begun.token}")
+        limited = "rooms.write"
+        with override_settings(ENV=settings.ENV.model_copy(update={"in_person_may": []})):
+            assert limited not in self.app.client.ok("get", "me")["capabilities"]
+            code = self.app.code("are", path="me/step-up/provider/{}")
+            self.app.client.ok("post", "me/step-up/provider", {"code": code, "verifier": self.app.verifier})
+            me = self.app.client.ok("get", "me")
+            assert limited in me["capabilities"]
+        assert me["session"]["level"] == 4
+        ended = Session.objects.exclude(sid=begun.session.sid).get(sign_in="in_person")
+        assert ended.end_reason == "not_confirmed"
 
     def test_what_is_asked(self) -> None:
         """Pushed, with our proof, PKCE, and the highest level; nothing of it stands in the address."""

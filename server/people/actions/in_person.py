@@ -71,7 +71,8 @@ def make(*, acting: Acting, patient_id: UUID, how: str) -> NewCode:
     waiting = InPersonCode.objects.filter(patient=patient, used_at=None, taken_back_at=None)
     replaced = list(waiting.values_list("id", flat=True))
     waiting.update(taken_back_at=NOW)
-    close_sessions(lost_sessions(patient.user_id), reason=REPLACED, actor=acting.actor)
+    if patient.user_id is not None:
+        close_sessions(lost_sessions(patient.user_id), reason=REPLACED, actor=acting.actor)
     code = codes.new_code(GROUPS)
     row = InPersonCode(
         id=new_id(),
@@ -187,7 +188,7 @@ def _again(letters: str, secret: str) -> SignedIn | None:
         secret_digest=_secret_digest(letters, secret),
         used_at__gt=now() - timedelta(minutes=settings.ENV.in_person_minutes),
     ).first()
-    if row is None:
+    if row is None or row.session_id is None:
         return None
     tokens = _tokens(letters, secret)
     session = Session.objects.in_full().filter(sid=row.session_id, digest=hash_token(tokens[0])).first()
@@ -259,14 +260,16 @@ def _needs_second(patient: Patient) -> bool:
         case "never":
             return False
         case _:
-            sessions = Session.objects.filter(user_id=patient.user_id, user_id__isnull=False)
+            if patient.user_id is None:
+                return False
+            sessions = Session.objects.filter(user_id=patient.user_id)
             return sessions.exclude(sid__in=lost_sessions(patient.user_id).values("sid")).exists()
 
 
-def lost_sessions(user_id: UUID | None) -> QuerySet[Session]:
+def lost_sessions(user_id: UUID) -> QuerySet[Session]:
     """Begun by a code, and never used since: nobody has seen anything through them."""
     spent = SpentRefresh.objects.filter(session_id=OuterRef("sid"))
-    begun = Session.objects.filter(user_id=user_id, user_id__isnull=False, sign_in=IN_PERSON)
+    begun = Session.objects.filter(user_id=user_id, sign_in=IN_PERSON)
     return begun.filter(~Exists(spent), last_seen_at__lte=F("rotated_at"))
 
 
