@@ -1,7 +1,7 @@
 """Who comes in: an administrator, in a session of ours, who has just shown a passkey. To everybody else nothing is
 there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -26,6 +26,8 @@ VIEWED = "admin.viewed"
 HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 """A page that sends a form has to say where it comes from: with `no-referrer` a browser names no origin, and its own
 forms would be refused as another site's."""
+HOW_SHOWN = ("o", "p", "e", "all", "_changelist_filters")
+"""Of a page's address: in which order of its columns, which part of it, and where it leads back to."""
 View = Callable[..., HttpResponseBase]
 
 
@@ -58,10 +60,14 @@ def proved(acting: Acting) -> bool:
 
 
 def guarded(
-    view: View, refusal: Callable[[HttpRequest, Problem], HttpResponseBase], proof: Callable[..., HttpResponseBase]
+    view: View,
+    refusal: Callable[[HttpRequest, Problem], HttpResponseBase],
+    proof: Callable[..., HttpResponseBase],
+    filters: Mapping[str, str],
 ) -> View:
-    """A page for administrators: each time on record before it is shown (law 1). `refusal` shows what a rule said;
-    `proof` asks for a passkey, and shows nothing else."""
+    """A page for administrators: each time on record before it is shown (law 1), with what it was filtered by.
+    `refusal` shows what a rule said; `proof` asks for a passkey, and shows nothing else. `filters`: by what the address
+    may filter, and how that is called on record; for an address that says anything else nothing is there."""
     protected, asking = csrf_protect(never_cache(view)), ensure_csrf_cookie(never_cache(proof))
 
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -74,8 +80,12 @@ def guarded(
                 _refuse(acting, stale)
             _note(acting, stale)
             return _with_headers(asking(request))
+        if not set(request.GET) <= {*filters, *HOW_SHOWN}:
+            _refuse(acting, NotFound(refusal=Refusal(VIEWED, "unknown_filter")))
+        by = sorted({filters[name] for name in request.GET if name in filters})
         with transaction.atomic():
-            record(Entry(VIEWED, acting.actor, object_id=_object(kwargs), detail={"page": _name(request)}))
+            detail = {"page": _name(request)} | ({"filters": by} if by else {})
+            record(Entry(VIEWED, acting.actor, object_id=_object(kwargs), detail=detail))
         try:
             response = protected(request, *args, **kwargs)
         except NotFound:

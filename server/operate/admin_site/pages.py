@@ -1,5 +1,6 @@
 """What an administrator sees and does: organisations, people at work, sessions, services, problems. No patient's name,
-no identity number, no telephone of a person, nothing that anybody wrote; who a session belongs to is an id."""
+no identity number, no telephone of a person, nothing that anybody wrote; who a session belongs to is an id, and not
+even that of who acts as a patient."""
 
 from typing import Any
 from uuid import UUID
@@ -207,7 +208,7 @@ class ContactPoints(Page):
 
 @admin.register(Session, site=SITE)
 class Sessions(Page):
-    list_display = ("sid", "user_id", "sign_in", "level", "device", "created", "last_seen_at", "ended_at", "end_reason")
+    list_display = ("sid", "whose", "sign_in", "level", "device", "created", "last_seen_at", "ended_at", "end_reason")
     list_filter = ("sign_in", "device")
     ordering = ("-created",)
     list_display_links = None
@@ -215,6 +216,11 @@ class Sessions(Page):
 
     def get_urls(self) -> Any:
         return super().get_urls()[:1]  # a session's key is its token's digest: it has no page of its own
+
+    @admin.display(description=_("Account"))
+    def whose(self, row: Session) -> str:
+        """Of who acts as a patient not even the id: they may work here too, and be found by it among the people."""
+        return "" if row.as_patient else str(row.user_id)
 
     @admin.display(description="")
     def action_checkbox(self, obj: Any) -> Any:

@@ -1,8 +1,9 @@
 """Django's admin site without its sign-in, its own log, its deletions and its sessions."""
 
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -44,8 +45,8 @@ class Site(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return True  # whoever is here has come through the door
 
-    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return guarded(view, self.refused, self.ask_for_proof)
+    def admin_view(self, view: Any, cacheable: bool = False, filters: Mapping[str, str] | None = None) -> Any:
+        return guarded(view, self.refused, self.ask_for_proof, filters or {})
 
     def ask_for_proof(self, request: HttpRequest) -> HttpResponseBase:
         """In place of any page: who has not shown a passkey of late sees nothing else."""
@@ -100,9 +101,13 @@ class Named(forms.ModelChoiceField):
 
 
 class Page(admin.ModelAdmin):
-    """A table to look at. `adds`: rows can be added, by `add`; what ends is ended by an action of the page."""
+    """A table to look at. `adds`: rows can be added, by `add`; what ends is ended by an action of the page. It is
+    filtered by `list_filter` alone, whatever an address asks: by any other field it would tell what it does not show,
+    as who of the people at work is a patient."""
 
     adds = False
+    list_filter: ClassVar[tuple[str, ...]] = ()
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     show_full_result_count = False
     ordering = ("-pk",)
@@ -146,10 +151,18 @@ class Page(admin.ModelAdmin):
         opts = self.opts
         name = f"{opts.app_label}_{opts.model_name}"
         view: Any = self.admin_site.admin_view
-        found = [path("", view(self.changelist_view), name=f"{name}_changelist")]
+        listed = view(self.changelist_view, filters=self.filters())
+        found = [path("", listed, name=f"{name}_changelist")]
         if self.adds:
             found.append(path("add/", view(self.add_view), name=f"{name}_add"))
         return [*found, path("<uuid:object_id>/", view(self._one), name=f"{name}_change")]
+
+    def filters(self) -> dict[str, str]:
+        """What an address may say, and by which field that is."""
+        return {asked: name for name in self.list_filter for asked in (name, f"{name}__exact")}
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup in self.filters()
 
     def _one(self, request: HttpRequest, object_id: Any) -> Any:
         """As the path names it: an id that nobody has is the common 404, and not a message on another page."""

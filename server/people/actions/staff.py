@@ -1,5 +1,6 @@
 """Engagements and appointments: who works where, and who reviews."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from django.db import transaction
 from server.audit.actions import record
 from server.audit.entry import Actor, Entry
 from server.common.clock import now
-from server.common.errors import Invalid, NotFound
+from server.common.errors import Conflict, Invalid, NotFound, Refusal
 from server.common.hints import hint
+from server.people.access import leaders_of
 from server.people.actions.leaving import end_ways_in
 from server.people.actions.sessions import close_sessions
 from server.people.models import Controller, Engagement, HandOver, Officer, Session, Unit, User
 from server.people.periods import NOW
-from server.people.ports import ACCESS_EFFECTS
+from server.people.ports import ACCESS_EFFECTS, OWNERS_TOLD
 
 
 @transaction.atomic
@@ -31,7 +33,10 @@ def engage(
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
 ) -> Engagement:
-    """Record that somebody works for a unit, or leads it, from now unless told otherwise."""
+    """Record that somebody works for a unit, or leads it, from now unless told otherwise. Who leads there (or,
+    without any, reviews there) is told of a new leader. Raises Conflict `not_your_own`.
+    """
+    _not_oneself(user.id, actor, "engagement.begun")
     engagement = Engagement.objects.create(
         user=user,
         unit=unit,
@@ -43,6 +48,8 @@ def engage(
     )
     record(Entry("engagement.begun", actor, object_id=engagement.id, record_ids=(user.id, unit.id)))
     hint("user", user.id)
+    if leads and actor.user_id is not None:
+        _tell(leaders_of(engagement), engagement.id, actor, "leader_engaged", unit.controller_id)
     return engagement
 
 
@@ -98,8 +105,9 @@ def appoint_officer(
 ) -> Officer:
     """Appoint a privacy officer of one controller (L6), who gets a checkpoint a day at `email`.
 
-    Raises Invalid when that is no address.
+    The controller's other officers are told. Raises Invalid when that is no address; Conflict `not_your_own`.
     """
+    _not_oneself(user.id, actor, "officer.appointed")
     if email:
         try:
             validate_email(email)
@@ -109,6 +117,10 @@ def appoint_officer(
         user=user, controller=controller, email=email, valid_from=valid_from or now(), valid_to=valid_to
     )
     record(Entry("officer.appointed", actor, object_id=officer.id, record_ids=(user.id, controller.id)))
+    if actor.user_id is not None:
+        others = Officer.objects.current().filter(controller=controller, user__is_active=True).exclude(user=user)
+        told = others.values_list("user_id", flat=True).distinct()
+        _tell(told, officer.id, actor, "officer_appointed", controller.id)
     return officer
 
 
@@ -116,12 +128,33 @@ def appoint_officer(
 def appoint_log_verifier(*, officer_id: UUID, actor: Actor) -> None:
     """Let an officer read the sealed entries of the whole log, to verify them (L4), until the appointment ends.
 
-    Raises NotFound; doing it again changes nothing.
+    Raises NotFound; Conflict `not_your_own`; doing it again changes nothing.
     """
+    for user_id in Officer.objects.filter(id=officer_id).values_list("user_id", flat=True):
+        _not_oneself(user_id, actor, "officer.log_verifier_appointed")
     if Officer.objects.filter(id=officer_id, verifies_log=False).update(verifies_log=True):
         record(Entry("officer.log_verifier_appointed", actor, object_id=officer_id))
     elif not Officer.objects.filter(id=officer_id).exists():
         raise NotFound
+
+
+def _not_oneself(user_id: UUID, actor: Actor, act: str) -> None:
+    if actor.user_id == user_id:
+        raise Conflict(code="not_your_own", refusal=Refusal(act, "own", object_id=user_id))
+
+
+def _tell(users: Iterable[UUID], object_id: UUID, actor: Actor, code: str, controller_id: UUID) -> None:
+    """Whoever lets in people beside them does not do it unseen; what is set up from the shell is nobody's act."""
+    for user_id in users:
+        if user_id != actor.user_id:
+            OWNERS_TOLD().tell(
+                "way_in_changed",
+                user_id=user_id,
+                object_id=object_id,
+                actor=actor,
+                code=code,
+                employer_id=controller_id,
+            )
 
 
 @transaction.atomic
