@@ -3,14 +3,16 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, QuerySet, Subquery
 
 from server.audit.models import AuditEvent, Leaf
 from server.common.errors import Forbidden, NotFound, Refusal
+from server.consent.records import excluded_people
 from server.people.actors import Acting
 from server.people.models import Engagement, Officer, Patient, Relation, Session
 from server.people.periods import NOW
 from server.people.step_up import require_fresh
+from server.review.concerned import concerns
 from server.review.models import Line
 
 
@@ -40,15 +42,15 @@ def related_to(officer: Officer) -> QuerySet[Relation]:
 
 
 def open_patient_of(officer: Officer, patient_id: UUID, act: str) -> Patient:
-    """A patient who has, or has had, to do with a unit of the officer's controller: what was logged then is theirs to
-    ask for afterwards too (GDPR article 15).
+    """A patient who has, or has had, to do with the officer's controller: what was logged then is theirs to ask for
+    afterwards too (GDPR article 15). Whom the patient has excluded finds nobody: another officer takes it.
 
-    Raises NotFound, the same for foreign and missing; recorded as `act`.
+    Raises NotFound, the same for foreign, missing and excluded; recorded as `act`.
     """
-    related = related_to(officer).filter(patient_id=OuterRef("id"))
-    # One statement whether the patient is foreign or missing, so that time does not tell them apart.
-    found = Patient.objects.filter(id=patient_id).annotate(related=Exists(related)).first()
-    if found is None or not found.related:
+    related = ExpressionWrapper(concerns(officer.controller_id), output_field=BooleanField())
+    # The same statements whether the patient is foreign or missing, so that time does not tell them apart.
+    found = Patient.objects.filter(id=patient_id).annotate(related=related).first()
+    if officer.user_id in excluded_people(patient_id) or found is None or not found.related:
         known = found.id if found is not None else None
         reason = "missing" if found is None else "foreign"
         raise NotFound(refusal=Refusal(act, reason, subject_id=known, object_id=patient_id))

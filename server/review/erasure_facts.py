@@ -16,29 +16,13 @@ from server.duties.models import Duty
 from server.people.models import Patient, Relation, User
 from server.people.periods import NOW
 from server.review import keeping
+from server.review.concerned import concerned
 from server.review.erasure_decide import Facts, Kept
 from server.review.models import Erasure, ErasurePart, Export, Finding, Shield
-from server.rooms.models import EmergencyAccess, EventType, Member, Room, RoomEvent
+from server.rooms.models import EmergencyAccess, EventType, Member, RoomEvent
 
 EXPORT_IS_FORGOTTEN = timedelta(days=1)
 """What was ordered and not fetched by then is not waited for."""
-
-
-def concerned(patient_id: UUID) -> set[UUID]:
-    """Controllers that have, or have had, to do with a patient: by a relation, a room, a place in one, or the
-    after-hours service."""
-    rooms = Room.objects.filter(patient_id=patient_id)
-    members = Member.objects.filter(room__patient_id=patient_id, engagement__isnull=False)
-    enrolled = Enrolment.objects.filter(patient_id=patient_id)
-    alerts = Alert.objects.filter(patient_id=patient_id)
-    found = (
-        Relation.objects.filter(patient_id=patient_id).values_list("unit__controller_id", flat=True),
-        rooms.values_list("home_id", flat=True),
-        members.values_list("engagement__unit__controller_id", flat=True),
-        enrolled.values_list("programme__unit__controller_id", flat=True),
-        alerts.values_list("programme__unit__controller_id", flat=True),
-    )
-    return {one for some in found for one in some}
 
 
 def said(erasure: Erasure) -> dict[UUID, ErasurePart]:
@@ -86,7 +70,7 @@ def _open(patient: Patient) -> Counter[tuple[str, UUID | None]]:
     found["running_consent", None] += running.exclude(form=exclusions).count()
     found["ground", None] += StatutoryGround.objects.filter(patient_id=id_, ended_at=None, ends_at__gt=NOW).count()
     found["enrolment", None] += Enrolment.objects.filter(patient_id=id_, ended_at=None).count()
-    helped = Relation.objects.current().filter(patient_id=id_)
+    helped = Relation.objects.filter(patient_id=id_, ended_at=None).filter(Q(valid_to=None) | Q(valid_to__gt=NOW))
     _count(found, "relation", helped.values_list("unit__controller_id", "unit__controller_id"))
     works = User.objects.filter(patient=patient).filter(
         Q(is_administrator=True) | Q(engagements__isnull=False) | Q(appointments__isnull=False)

@@ -17,13 +17,16 @@ from server.audit.entry import Entry
 from server.common.clock import now
 from server.common.errors import Conflict, Forbidden, NotFound, Refusal
 from server.common.ids import new_id
+from server.consent.models import Consent, Form
+from server.consent.records import excluded_people
 from server.people import step_up
 from server.people.actors import Acting
 from server.people.models import Controller, Officer, Patient
 from server.review import erasing
-from server.review.access import open_patient_of, related_to, require_officer
+from server.review.access import open_patient_of, require_officer
+from server.review.concerned import concerned, concerns
 from server.review.erasure_decide import PRIVATE, Obstacle, in_the_way
-from server.review.erasure_facts import concerned, facts, said
+from server.review.erasure_facts import facts, said
 from server.review.models import Erasure, ErasurePart, Export
 from server.review.reasons import seal_reason
 
@@ -64,7 +67,7 @@ def ask(*, acting: Acting, patient_id: UUID, reason: str) -> Erasure:
         raise Conflict(code="erased")
     id_ = new_id()
     made = Erasure(id=id_, patient=patient, asked_by=acting.user, asked_for_id=officer.controller_id)
-    made.reason_sealed = seal_reason(reason, place=REASON, row=id_)
+    made.reason_sealed = seal_reason(reason, place=REASON, row=id_, patient=patient)
     try:
         with transaction.atomic():
             made.save(force_insert=True)
@@ -90,7 +93,8 @@ def say(*, acting: Acting, erasure_id: UUID, export_id: UUID | None, waived: str
     if export_id is not None:
         part.outcome, part.export = ErasurePart.Outcome.EXPORTED, _fetched(erasure, officer, export_id)
     else:
-        part.outcome, part.reason_sealed = ErasurePart.Outcome.WAIVED, seal_reason(waived, place=PART, row=id_)
+        part.outcome = ErasurePart.Outcome.WAIVED
+        part.reason_sealed = seal_reason(waived, place=PART, row=id_, patient=erasure.patient)
     part.save(force_insert=True)
     record(_entry(act, acting, erasure))
     return erasure
@@ -160,7 +164,11 @@ def look(*, acting: Acting) -> QuerySet[Erasure]:
     """
     officer = require_officer(acting, LISTED)
     record(Entry(LISTED, acting.actor, basis="officer"))
-    return Erasure.objects.filter(patient_id__in=related_to(officer).values("patient_id")).select_related("patient")
+    ours = Erasure.objects.filter(concerns(officer.controller_id, "patient_id"))
+    excluding = Consent.objects.filter(form=Form.EXCLUSIONS, patient_id__in=ours.values("patient_id"))
+    patients = excluding.values_list("patient_id", flat=True)
+    hidden = [one for one in patients if officer.user_id in excluded_people(one)]
+    return ours.exclude(patient_id__in=hidden).select_related("patient")
 
 
 @transaction.atomic
@@ -190,14 +198,15 @@ def _open(acting: Acting, erasure_id: UUID, act: str, *, ended: bool = False) ->
     """The erasure, locked, of a patient whom the officer's controller has, or has had, to do with; unless `ended`, one
     that is not over.
 
-    Raises Forbidden (`officer_only`, `concerns_you`); NotFound, the same for foreign and missing; Conflict
-    (`erasure_over`).
+    Raises Forbidden (`officer_only`, `concerns_you`); NotFound, the same for foreign, missing and whom the patient has
+    excluded; Conflict (`erasure_over`).
     """
     officer = require_officer(acting, act)
     rows = Erasure.objects.select_for_update(of=("self",), no_key=True).select_related("patient")
     erasure = rows.filter(id=erasure_id).first()
-    ours = officer.controller_id in concerned(erasure.patient_id if erasure is not None else NOBODY)
-    if erasure is None or not ours:  # asked of nobody too, so that time does not tell
+    whose = erasure.patient_id if erasure is not None else NOBODY  # asked of nobody too, so that time does not tell
+    ours = officer.controller_id in concerned(whose)
+    if acting.user.id in excluded_people(whose) or erasure is None or not ours:
         reason = "missing" if erasure is None else "foreign"
         subject = erasure.patient_id if erasure is not None else None
         raise NotFound(refusal=Refusal(act, reason, subject_id=subject, object_id=erasure_id))

@@ -9,12 +9,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from server.audit.actions import record
 from server.audit.entry import Entry
+from server.consent.records import excluded_people
 from server.people.actors import Acting
 from server.people.models import Engagement, Patient
 from server.people.sealed import number_index
-from server.review.access import related_to, require_proved_officer
+from server.review.access import require_proved_officer
+from server.review.concerned import concerns
 
 PATIENT, STAFF = "review.patient_found", "review.staff_found"
+NOBODY = UUID(int=0)
+"""No patient's id; asked about, so that time does not tell."""
 MOST = 50
 """Places of work of one answer."""
 
@@ -30,15 +34,16 @@ class Staff(NamedTuple):
 def patient(*, acting: Acting, number: str, reason: str) -> UUID | None:
     """The patient with this uniform identity number, who has or has had to do with the officer's controller; else None.
 
-    One statement and one event, the same two whether the number is nobody's or a patient's of others: neither the
+    The same statements and one event, whether the number is nobody's or a patient's of others: neither the
     answer, nor its time, nor the officer's own lines tell them apart. The number is kept nowhere.
 
     Raises Forbidden `officer_only`.
     """
     officer = require_proved_officer(acting, PATIENT)
-    related = related_to(officer).filter(patient_id=OuterRef("id"))
-    rows = Patient.objects.filter(Exists(related), nin_index=number_index(number))
+    rows = Patient.objects.filter(concerns(officer.controller_id), nin_index=number_index(number))
     found = rows.values_list("id", flat=True).first()
+    if officer.user_id in excluded_people(found or NOBODY):
+        found = None
     _record(PATIENT, acting, reason, () if found is None else (found,), subject_id=found)
     return found
 

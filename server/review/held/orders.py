@@ -16,9 +16,10 @@ from server.audit.reading import latest
 from server.common.errors import Forbidden, NotFound, Refusal
 from server.common.ids import new_id
 from server.people.actors import Acting
+from server.people.limits import require_for_own_file
 from server.people.models import Patient, User
 from server.people.step_up import require_fresh
-from server.review.access import Reader, open_patient_of, require_employee_of, require_proved_officer
+from server.review.access import Reader, open_patient_of, require_employee_of, require_officer, require_proved_officer
 from server.review.held import patient as of_patients
 from server.review.held import staff as of_staff
 from server.review.held.section import Section, Told, chunks, narrowed
@@ -31,7 +32,9 @@ FORMATS = (Export.Format.JSONL.value, Export.Format.HTML.value)
 
 @transaction.atomic
 def order_own(*, acting: Acting, form: str) -> Export:
-    """Order what is held about oneself: as patient where one acts as such, else as somebody who works here."""
+    """Order what is held about oneself: as patient where one acts as such, else as somebody who works here. Raises
+    Forbidden (`in_person_only`, `step_up_needed`)."""
+    require_for_own_file(acting, ORDERED)
     made = _new(acting, form, "", patient=acting.patient, about=None if acting.patient else acting.user)
     record(_entry(ORDERED, acting, made, "self"))
     return made
@@ -72,11 +75,15 @@ def view(*, acting: Acting, export_id: UUID) -> Export:
 def fetch(*, acting: Acting, export_id: UUID) -> Export:
     """Begin to fetch what one has ordered; on record before its first byte.
 
-    Raises NotFound, the same for others' and what is not there; Forbidden `step_up_needed` to officers.
+    Raises NotFound, the same for others' and what is not there; Forbidden `step_up_needed`, `in_person_only`.
     """
     export = _own(acting, export_id, DOWNLOADED)
+    if export.controller_id is None:
+        require_for_own_file(acting, DOWNLOADED)
     if export.controller_id is not None:  # what is held about others
         require_fresh(acting, DOWNLOADED)
+        if export.patient_id is not None:  # as when it was ordered
+            open_patient_of(require_officer(acting, DOWNLOADED), export.patient_id, DOWNLOADED)
     Export.objects.filter(id=export.id).update(state=Export.State.RUNNING, done=0)
     record(_entry(DOWNLOADED, acting, export, _basis(export)))
     return export
@@ -89,7 +96,7 @@ def given(export: Export, reader: Reader) -> Iterator[tuple[Section, list[Told]]
     try:
         for section, rows in _sections(export):
             empty = True
-            for chunk in chunks(section, rows, person):
+            for chunk in chunks(section, rows, person, export.controller_id):
                 if not reader.still():
                     return
                 done, empty = done + len(chunk), False

@@ -24,9 +24,10 @@ from server.consent.models import Consent, StatutoryGround, Version
 from server.duties.models import Duty
 from server.duties.words import ANSWER
 from server.people import sealed
-from server.people.models import InPersonCode, Patient, Relation
+from server.people.models import Engagement, InPersonCode, Patient, Relation
 from server.people.periods import NOW
 from server.review.access_log import events_about, line
+from server.review.concerned import written
 from server.review.held import signing_in
 from server.review.held.section import Rows, Section, Told, plain
 from server.review.models import Erasure, Export, Line
@@ -84,12 +85,28 @@ def _homes(controller_id: UUID) -> Any:
     return Room.objects.filter(home_id=controller_id).values("id")
 
 
-def _written_for(rows: Rows, controller_id: UUID) -> Rows:
-    """By the controller's own staff (L6, S8): nobody else's words are an officer's to read."""
-    staff = Member.objects.filter(
-        room_id=OuterRef("room_id"), user_id=OuterRef("sender_id"), engagement__unit__controller_id=controller_id
-    )
-    return rows.filter(Exists(staff))
+def _written_for(rows: Rows, patient_id: UUID, controller_id: UUID) -> Rows:
+    """By the controller's own staff (L6, S8): nobody else's words are an officer's to read. For whom somebody wrote
+    says the log, as it was then: who has changed employer takes no words along."""
+    return rows.filter(id__in=written().filter(subject_id=patient_id, controller_id=controller_id).values("object_id"))
+
+
+def _members_of(rows: Rows, controller_id: UUID) -> Rows:
+    """The controller's own, and the patient in its rooms."""
+    theirs = Q(engagement__unit__controller_id=controller_id) & ~Q(state=Member.State.PROPOSED)
+    return rows.filter(theirs | Q(room__home_id=controller_id, engagement=None))
+
+
+def _grounds_of(rows: Rows, controller_id: UUID) -> Rows:
+    """In the controller's rooms, recorded by its people."""
+    staff = Engagement.objects.filter(user_id=OuterRef("recorded_by_id"), unit__controller_id=controller_id)
+    return _of_rooms(rows, controller_id).filter(Exists(staff))
+
+
+def _reached_by(rows: Rows, controller_id: UUID) -> Rows:
+    """While one of its units helps the patient."""
+    helps = Relation.objects.current().filter(patient_id=OuterRef("id"), unit__controller_id=controller_id)
+    return rows.filter(Exists(helps))
 
 
 def _of_calls(rows: Rows, controller_id: UUID) -> Rows:
@@ -115,16 +132,16 @@ SECTIONS: list[Section] = [
     Section(
         "person",
         lambda id_: Patient.objects.filter(id=id_),
-        (
-            *("language", "phone_verified_at", "may_call", "may_text", "may_leave_message", "address_protected"),
-            "registered_at",
-        ),
-        {
-            "name_sealed": sealed.NAME,
-            "phone_sealed": sealed.PHONE,
-            "others_may_answer_sealed": sealed.OTHERS,
-        },
+        ("language", "registered_at"),
+        {"name_sealed": sealed.NAME},
         of=lambda rows, _: rows,
+    ),
+    Section(
+        "contact",
+        lambda id_: Patient.objects.filter(id=id_),
+        ("phone_verified_at", "may_call", "may_text", "may_leave_message", "address_protected"),
+        {"phone_sealed": sealed.PHONE, "others_may_answer_sealed": sealed.OTHERS},
+        of=_reached_by,
     ),
     Section(
         "relations",
@@ -147,6 +164,7 @@ SECTIONS: list[Section] = [
         ("consent_id", "number", "document", "hash"),
         {"text_sealed": versions.TEXT, "remark_sealed": versions.REMARK, "minute_sealed": versions.MINUTE},
         of=_of_versions,
+        own=frozenset({"document", "text_sealed", "remark_sealed", "minute_sealed"}),
     ),
     Section(
         "grounds",
@@ -154,7 +172,8 @@ SECTIONS: list[Section] = [
         ("room_id", "document", "hash", "recorded_at", "ends_at", "ended_at"),
         {"remark_sealed": "statutory_ground.remark"},
         people=("recorded_by_id",),
-        of=_of_rooms,
+        of=_grounds_of,
+        own=frozenset({"document"}),
     ),
     Section(
         "rooms",
@@ -170,7 +189,7 @@ SECTIONS: list[Section] = [
         ("room_id", "state", "participation", "delivered", "read"),
         people=("user_id", "proposed_by_id"),
         places=("unit_id",),
-        of=lambda rows, one: rows.filter(Q(room__home_id=one) | Q(engagement__unit__controller_id=one)),
+        of=_members_of,
     ),
     Section(
         "messages",
@@ -178,7 +197,7 @@ SECTIONS: list[Section] = [
         ("room_id", "seq", "type", "created_at", "facts"),
         {"sealed": EVENT},
         people=("sender_id",),
-        of=_written_for,
+        of_person=_written_for,
     ),
     Section(
         "emergency_access",
@@ -186,7 +205,7 @@ SECTIONS: list[Section] = [
         ("room_id", "ground", "begun_at", "until", "ended_at", "end_reason", "hidden", "tell_at", "told_at"),
         {"reason_sealed": REASON},
         people=("user_id",),
-        of=_of_rooms,
+        of=lambda rows, one: rows.filter(engagement__unit__controller_id=one),
     ),
     Section(
         "duties",

@@ -1,15 +1,15 @@
 """What a section is: rows of one table about one person, which of their fields are told, and how they open."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from server.people.models import Controller, Unit
+from server.people.models import Controller, Unit, User
 from server.people.names import display_names
 from server.review.shields import in_force
 from server.vault import actions as vault
@@ -39,6 +39,10 @@ class Section:
     people: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     of: Callable[[Rows, UUID], Rows] | None = None
+    of_person: Callable[[Rows, UUID, UUID], Rows] | None = None
+    """In place of `of`, where it takes the person's id too."""
+    own: frozenset[str] = frozenset()
+    """Told to the person only, and in no officer's file."""
     make: Callable[[Sequence[Any], UUID], list[Told]] | None = None
     """In place of all that: from a chunk of rows to what is told."""
 
@@ -53,21 +57,37 @@ def narrowed(section: Section, person: UUID, controller: UUID | None) -> Rows | 
     rows = section.rows(person)
     if controller is None:
         return rows
+    if section.of_person is not None:
+        return section.of_person(rows, person, controller)
     return section.of(rows, controller) if section.of is not None else None
 
 
-def chunks(section: Section, rows: Rows, person: UUID) -> Iterator[list[Told]]:
-    """All rows in order of their keys, in constant memory."""
+def chunks(section: Section, rows: Rows, person: UUID, controller: UUID | None = None) -> Iterator[list[Told]]:
+    """All rows in order of their keys, in constant memory. In an officer's file nobody stands by name but the person
+    and the controller's own people and units (L6)."""
+    if controller is not None:
+        section = _without_own(section)
     last: Any = None
     rows = rows.order_by("pk")
     while some := list((rows if last is None else rows.filter(pk__gt=last))[:CHUNK]):
-        yield section.make(some, person) if section.make is not None else _made(section, some)
+        yield section.make(some, person) if section.make is not None else _made(section, some, person, controller)
         last = some[-1].pk
 
 
-def _made(section: Section, rows: Sequence[Model]) -> list[Told]:
+def _without_own(section: Section) -> Section:
+    return replace(
+        section,
+        fields=tuple(one for one in section.fields if one not in section.own),
+        sealed={one: place for one, place in section.sealed.items() if one not in section.own},
+    )
+
+
+def _made(section: Section, rows: Sequence[Model], person: UUID, controller: UUID | None) -> list[Told]:
     people = {getattr(row, one) for row in rows for one in section.people} - {None}
-    names, places = _named(people), _placed({getattr(row, one) for row in rows for one in section.places} - {None})
+    placed = {getattr(row, one) for row in rows for one in section.places} - {None}
+    if controller is not None:
+        people, placed = _own_people(people, person, controller), _own_places(placed, controller)
+    names, places = _named(people), _placed(placed)
     return [_one(section, row, names, places) for row in rows]
 
 
@@ -102,6 +122,17 @@ def _guarded(opener: Opener, row: Model) -> Any:
         return _("(erased)")
     except Unreadable:
         return _("(cannot be read)")
+
+
+def _own_people(people: set[UUID], person: UUID, controller: UUID) -> set[UUID]:
+    theirs = Q(engagements__unit__controller_id=controller) | Q(appointments__controller_id=controller)
+    about = Q(id=person) | Q(patient__id=person)
+    return set(User.objects.filter(theirs | about, id__in=people).values_list("id", flat=True)) if people else set()
+
+
+def _own_places(places: set[UUID], controller: UUID) -> set[UUID]:
+    units = Unit.objects.filter(id__in=places, controller_id=controller) if places else Unit.objects.none()
+    return {*units.values_list("id", flat=True), *(places & {controller})}
 
 
 def _named(people: set[UUID]) -> dict[UUID, str]:

@@ -63,7 +63,8 @@ SECTIONS: list[Section] = [
         "places_in_rooms",
         lambda id_: Member.objects.filter(user_id=id_, engagement__isnull=False),
         ("state", "participation", "delivered", "read", "engagement_id"),
-        of=_of_engagement,
+        # Somebody who is proposed anew, for a new employer, has taken no place for it yet.
+        of=lambda rows, one: _of_engagement(rows, one).exclude(state=Member.State.PROPOSED),
     ),
     Section(
         "emergency_access",

@@ -21,6 +21,7 @@ TITLES: dict[str, Any] = {
     "calendar_feeds": _("Private calendar addresses"),
     "consent_versions": _("What you have answered, word by word"),
     "consents": _("What you have been asked for"),
+    "contact": _("How you may be reached"),
     "contact_points": _("Contact points"),
     "deliveries": _("Messages that were sent to you"),
     "duties": _("Tasks"),

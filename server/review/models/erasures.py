@@ -31,7 +31,7 @@ class Erasure(Row):
     """The controller whose officer asked."""
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     reason_sealed = models.BinaryField()
-    """In the officer's words; under the service's key, for the patient's is destroyed."""
+    """In the officer's words; under the patient's key, and gone with it."""
     confirmed_at = models.DateTimeField(null=True)
     confirmed_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     not_before = models.DateTimeField(null=True)
@@ -93,7 +93,7 @@ class ErasurePart(Row):
     outcome = models.CharField(max_length=10, choices=Outcome)
     export = models.ForeignKey(Export, null=True, on_delete=models.PROTECT, related_name="+")
     reason_sealed = models.BinaryField(null=True)
-    """Why nothing is needed; under the service's key."""
+    """Why nothing is needed; under the patient's key."""
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(db_default=Now(), editable=False)
 
