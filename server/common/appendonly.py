@@ -15,7 +15,8 @@ from django.db.migrations.state import ProjectState
 
 Unique = Sequence[str]
 Partial = tuple[Unique, str]
-"""A set of columns that is unique among the rows in which the column named second is null."""
+"""A set of columns that is unique among the rows in which the column named second is null; or all that are, with a space
+between them."""
 
 
 class Step(migrations.RunPython):
@@ -118,7 +119,7 @@ def _sqlite(table: str, unique: Sequence[Unique], partial: Sequence[Partial] = (
     message = f"{table} is append-only"
     same = [[f'"{column}" = NEW."{column}"' for column in columns] for columns in unique]
     for columns, null in partial:
-        both = [f'"{null}" IS NULL', f'NEW."{null}" IS NULL']
+        both = [f'{row}"{one}" IS NULL' for one in null.split() for row in ("", "NEW.")]
         same.append([*(f'"{column}" = NEW."{column}"' for column in columns), *both])
     taken = " OR ".join("(" + " AND ".join(terms) + ")" for terms in same)
     return [

@@ -250,6 +250,7 @@ class Migration(migrations.Migration):
                 *("done_at", "cancelled_at", "cancelled_by_id"),
             ],
             unique=[["id"]],
+            partial=[(["patient_id"], "done_at cancelled_at")],
         ),
         append_only("review_erasurepart", unique=[["id"]]),
     ]
