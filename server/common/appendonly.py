@@ -15,8 +15,8 @@ from django.db.migrations.state import ProjectState
 
 Unique = Sequence[str]
 Partial = tuple[Unique, str]
-"""A set of columns that is unique among the rows in which the column named second is null; or all that are, with a space
-between them."""
+"""A set of columns that is unique among the rows in which what is named second is null: a column, or several with a
+space between them."""
 
 
 class Step(migrations.RunPython):
