@@ -75,6 +75,21 @@ def require_for_consent(acting: Acting, act: str) -> None:
     raise Forbidden(code="step_up_needed", refusal=Refusal(act, "step_up_needed", subject_id=subject))
 
 
+def require_for_own_file(acting: Acting, act: str) -> None:
+    """The guard before somebody's whole life here leaves in one file: who holds the phone has just proved who they are,
+    and not to staff alone.
+
+    Raises Forbidden: `in_person_only`, `step_up_needed`; recorded as `act`.
+    """
+    session = acting.session
+    limited = session is not None and is_limited(session)
+    if session is None or (fresh_for_consent(acting) and not limited):
+        return
+    code = "in_person_only" if limited else "step_up_needed"
+    subject = acting.patient.id if acting.patient is not None else None
+    raise Forbidden(code=code, refusal=Refusal(act, code, subject_id=subject))
+
+
 def _may(session: Session, need: Need) -> bool:
     return not is_limited(session) or may_in_person(need, settings.ENV.in_person_may)
 

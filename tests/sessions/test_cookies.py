@@ -65,6 +65,21 @@ class Cookies(Devices, TownTestCase):
         )
         assert answer.json()["code"] in ("csrf_failed", "foreign_origin")
 
+    def test_over_tls_a_request_says_where_it_comes_from(self) -> None:
+        """With the right secret and neither Origin nor Referer: no browser sends that over TLS."""
+        device = self.device("kari")
+        browser = self.browser(device)
+        said = {"format": "json", "secure": True, "HTTP_X_CSRFTOKEN": browser.cookies["csrftoken"].value}
+        for path, more in ((REFRESH_PATH, {}), (f"{API}me/sign-out", {}), (f"{API}me/held", {"format": "jsonl"})):
+            answer = browser.post(path, more, **said)
+            assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed"), path
+        assert browser.get(f"{API}me", secure=True).status_code == 200, "looking changes nothing"
+        own = "https://testserver"
+        for name, value in (("HTTP_ORIGIN", own), ("HTTP_REFERER", f"{own}/app")):
+            answer = browser.post(REFRESH_PATH, {}, **said, **{name: value})
+            assert answer.status_code == 200, (name, answer.content)
+            said["HTTP_X_CSRFTOKEN"] = browser.cookies["csrftoken"].value
+
     def test_signing_out_takes_both(self) -> None:
         browser = self.browser(self.device("kari"))
         secret = browser.cookies["csrftoken"].value

@@ -20,10 +20,13 @@ from server.common.pagination import KeyCursorPagination
 from server.common.streaming import streamed
 from server.consent.forms import spoken
 from server.people.actors import Acting, acting
+from server.people.limits import require_for_own_file
 from server.people.models import Patient
 from server.review.access import reader_of
 from server.review.access_log import events_about, lines
 from server.review.own_export import FORMATS, HTML, written
+
+EXPORTED = "access_log.exported"
 
 
 class Who(serializers.Serializer[Any]):
@@ -86,7 +89,8 @@ class AccessLogExport(APIView):
 
     @extend_schema(
         summary="All of my log, to keep or print",
-        description="The oldest first; the same lines as in the list. JSON Lines: one line of the list each, and "
+        description="Needs a fresh sign-in, as giving consent does. The oldest first; the same lines as in the list. "
+        "JSON Lines: one line of the list each, and "
         '`{"complete": true, "lines": n}` as the last one.',
         parameters=[ExportQuery],
         responses={(200, "text/html"): str, (200, "application/jsonl"): str},
@@ -95,7 +99,9 @@ class AccessLogExport(APIView):
         query = ExportQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         me, form = acting(request), query.validated_data["form"]
-        patient = _patient(me, "access_log.exported")
+        if me.patient is not None:
+            require_for_own_file(me, EXPORTED)
+        patient = _patient(me, EXPORTED)
         language = spoken(get_language() or patient.language)
         chunks = written(form, patient_id=patient.id, reader=reader_of(me), user_id=me.user.id, language=language)
         kind, headers = FORMATS[form]

@@ -55,7 +55,8 @@ class HeldView(serializers.Serializer[Any]):
 class OwnHeld(APIView):
     @extend_schema(
         summary="Order all that is held about me (GDPR article 15)",
-        description="Fetch it at `held/{id}/download`; `held/{id}` says how far that has come.",
+        description="Needs a fresh sign-in, as giving consent does. Fetch it at `held/{id}/download`; `held/{id}` says "
+        "how far that has come.",
         request=HeldBody,
         responses={201: HeldView},
     )
