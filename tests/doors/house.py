@@ -105,6 +105,7 @@ class House(Stage):
                 method="citizen_oidc",
                 level=4,
                 as_patient=True,
+                proved_at=now(),
                 session_id=session,
                 expires_at=later,
             )
