@@ -42,9 +42,20 @@ class Kind(models.TextChoices):
     """The patient: a phone of theirs can call for help from now on."""
     ALERT_KEY_MADE_TOLD = "alert_key_made_told"
     """Who leads an after-hours team: the same."""
+    ERASURE_COMING = "erasure_coming"
+    """The patient: all that is held about them is to be destroyed."""
+    ERASURE_TOLD = "erasure_told"
+    """Each officer of the controllers concerned: the same."""
 
 
-TO_PATIENTS = (Kind.CONSENT_ENDING, Kind.CONSENT_RECORDED, Kind.EMERGENCY_USED, Kind.PHONE_LET_IN, Kind.ALERT_KEY_MADE)
+TO_PATIENTS = (
+    Kind.CONSENT_ENDING,
+    Kind.CONSENT_RECORDED,
+    Kind.EMERGENCY_USED,
+    Kind.PHONE_LET_IN,
+    Kind.ALERT_KEY_MADE,
+    Kind.ERASURE_COMING,
+)
 """Owed to patients."""
 TO_ANYBODY = (*TO_PATIENTS, Kind.WAY_IN_CHANGED)
 """All other kinds are owed to people at work, and shown to nobody who is not."""

@@ -50,6 +50,13 @@ WORDS: dict[str, Any] = {
     Kind.PHONE_LET_IN_TOLD: _(
         "Somebody where you work has let a phone into a patient's account with a code. You are told so that you know."
     ),
+    Kind.ERASURE_COMING: _(
+        "All that is held about you here is to be destroyed, for ever. Your log says who has asked for it. "
+        "If you do not want it, tell the team or the privacy officer now."
+    ),
+    Kind.ERASURE_TOLD: _(
+        "All that is held about a patient is to be destroyed, for ever. Look at it, and stop it if it is wrong."
+    ),
     Kind.WAY_IN_CHANGED: _(
         "What you prove who you are with has been changed or used. "
         "If it was not you, sign out everywhere else, and tell whoever runs this service."

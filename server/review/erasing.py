@@ -26,6 +26,7 @@ from server.notify.actions.erasing import forget_addresses
 from server.people.actions.erasing import close_file, forget_person
 from server.people.models import Patient
 from server.people.periods import NOW
+from server.review import erasure_telling
 from server.review.models import Erasure, Export
 from server.rooms.models import Room
 from server.vault import actions as vault
@@ -64,7 +65,9 @@ def close(patient_id: UUID, actor: Actor) -> None:
 
 
 def tick() -> int:
-    """Carry on with what has begun; returns how many were finished. What is hindered waits for the next time."""
+    """Carry on with what has begun; returns how many were finished. What is hindered waits for the next time. Of what
+    may begin soon all are told."""
+    erasure_telling.tick()
     return sum(carry_on(one) for one in Erasure.objects.under_way().select_related("patient").order_by("begun_at"))
 
 

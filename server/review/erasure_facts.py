@@ -12,7 +12,7 @@ from server.alerts.models import Alert, Enrolment
 from server.audit.models import AuditEvent
 from server.common.clock import now
 from server.consent.models import Consent, Form, State, StatutoryGround
-from server.duties.models import Duty
+from server.duties.models import Duty, Kind
 from server.people.models import Patient, Relation, User
 from server.people.periods import NOW
 from server.review import keeping
@@ -78,7 +78,8 @@ def _open(patient: Patient) -> Counter[tuple[str, UUID | None]]:
     found["also_works", None] += int(works.exists())
     used = EmergencyAccess.objects.filter(room__patient_id=id_)
     found["emergency_access", None] += used.filter(Q(ended_at=None, until__gt=NOW) | Q(told_at=None)).count()
-    owed = Duty.objects.filter(patient_id=id_, done_at=None).annotate(whose=F("controller_id"))
+    told = (Kind.ERASURE_COMING, Kind.ERASURE_TOLD)  # of this very thing
+    owed = Duty.objects.filter(patient_id=id_, done_at=None).exclude(kind__in=told).annotate(whose=F("controller_id"))
     _count(found, "duty", owed.annotate(by=F("employer_id")).values_list("whose", "by"))
     asked = Finding.objects.filter(subject_id=id_, closed_at=None)
     _count(found, "finding", asked.values_list("controller_id", "controller_id"))

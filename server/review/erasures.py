@@ -22,7 +22,7 @@ from server.consent.records import excluded_people
 from server.people import step_up
 from server.people.actors import Acting
 from server.people.models import Controller, Officer, Patient
-from server.review import erasing
+from server.review import erasing, erasure_telling
 from server.review.access import open_patient_of, require_officer
 from server.review.concerned import concerned, concerns
 from server.review.erasure_decide import PRIVATE, Obstacle, in_the_way
@@ -35,6 +35,8 @@ EXPORTED, WAIVED = "erasure.part_exported", "erasure.part_waived"
 LISTED, VIEWED = "review.erasures_viewed", "review.erasure_viewed"
 NOBODY = UUID(int=0)
 """No patient's id."""
+SHORTEST_WAIT = 7
+"""Days, in production."""
 REASON, PART = "review_erasure.reason_sealed", "review_erasurepart.reason_sealed"
 
 
@@ -74,6 +76,7 @@ def ask(*, acting: Acting, patient_id: UUID, reason: str) -> Erasure:
     except IntegrityError:
         raise Conflict(code="erasure_open") from None
     record(_entry(ASKED, acting, made))
+    erasure_telling.tell(made, actor=acting.actor, stage=erasure_telling.ASKED)
     return made
 
 
@@ -112,10 +115,17 @@ def confirm(*, acting: Acting, erasure_id: UUID) -> Erasure:
         raise Conflict(code="four_eyes", refusal=_refusal(CONFIRMED, "four_eyes", erasure))
     if erasure.confirmed_at is None:
         erasure.confirmed_at, erasure.confirmed_by = now(), acting.user
-        erasure.not_before = erasure.confirmed_at + timedelta(days=settings.ENV.erasure_wait_days)
+        erasure.not_before = erasure.confirmed_at + timedelta(days=waiting_days())
         erasure.save(update_fields=["confirmed_at", "confirmed_by", "not_before"])
         record(_entry(CONFIRMED, acting, erasure))
+        erasure_telling.tell(erasure, actor=acting.actor, stage=erasure_telling.CONFIRMED)
     return erasure
+
+
+def waiting_days() -> int:
+    """Where people are real never less than the floor, whatever is set: all are told, and must have time to answer."""
+    wanted: int = settings.ENV.erasure_wait_days
+    return wanted if settings.ENV.mode == "demo" else max(wanted, SHORTEST_WAIT)
 
 
 @transaction.atomic

@@ -1,12 +1,18 @@
 """What an officer's file leaves out, and who may not have it made: whoever changed employer takes no words along, whom
 the patient has excluded reads nothing, and other organisations' matters stay theirs (L6)."""
 
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
+
+from django.conf import settings
 
 from server.audit.entry import SYSTEM
+from server.duties.models import Duty
 from server.people import actions as people
 from server.people.models import Officer, Relation, Session, User
 from server.people.periods import NOW
+from server.review import erasing, erasures
 from tests.base import Client
 from tests.review.erased import ERASURES, ErasedTestCase
 from tests.review.erased import WHY as KRAV
@@ -100,3 +106,42 @@ class Erasing(ErasedTestCase):
         told = next(iter(self.officers().values())).ok("get", path)
         assert KRAV not in str(told)
         assert "vårt eget system" not in str(told)
+
+
+class Told(ErasedTestCase):
+    def told(self, user_id: Any) -> list[str]:
+        rows = Duty.objects.filter(user_id=user_id, kind__in=("erasure_coming", "erasure_told"))
+        return list(rows.order_by("id").values_list("code", flat=True))
+
+    def test_all_concerned_are_told_in_time(self) -> None:
+        """Red when two people alone can destroy what is held about somebody in silence."""
+        self.over()
+        asking, *others = self.officers().values()
+        second = self.second()
+        path = self.ask()
+        assert self.told(self.are.user_id) == ["asked"]
+        assert [self.told(one.user_id) for one in (asking, second, *others)] == [
+            [],
+            ["asked"],
+            *[["asked"]] * len(others),
+        ]
+        assert self.person("are").ok("get", "duties")["results"][0]["kind"] == "erasure_coming"
+        assert [one["kind"] for one in others[0].ok("get", "duties")["results"]] == ["erasure_told"]
+        second.ok("post", f"{path}/confirm")
+        assert self.told(self.are.user_id) == ["asked", "confirmed"]
+        assert self.told(second.user_id) == ["asked"]
+        assert "duty" not in self.codes(path), "what they were told of stands in no way"
+        erasing.tick()
+        assert self.told(self.are.user_id) == ["asked", "confirmed"], "not yet soon"
+        with patch("server.review.erasure_telling.now", lambda: self.moment() + timedelta(days=28)):
+            erasing.tick()
+            erasing.tick()
+        assert self.told(self.are.user_id) == ["asked", "confirmed", "begins_soon"]
+        assert self.told(asking.user_id) == ["confirmed", "begins_soon"]
+
+    def test_the_shortest_wait(self) -> None:
+        """Red when whoever runs a real installation can set the waiting time to nothing."""
+        for mode, days in (("demo", 1), ("production", 7)):
+            env = settings.ENV.model_copy(update={"mode": mode, "erasure_wait_days": 1})
+            with self.settings(ENV=env):
+                assert erasures.waiting_days() == days
