@@ -133,6 +133,11 @@ class Closing(NamedTuple):
     box: "_Box"
     number: int
 
+    @property
+    def head(self) -> bytes:
+        """What stands in the open; nobody has another file with the same, for its key is in it."""
+        return self.box.bound
+
     def end(self, manifest: dict[str, Any]) -> None:
         """The last piece; on disk when this returns."""
         _put(self.out, self.box.seal(json.dumps(manifest, sort_keys=True).encode(), self.number, last=True))
@@ -179,14 +184,14 @@ def _pieces(file: IO[bytes], box: "_Box", manifest: dict[str, Any]) -> Iterator[
 
 class _Box:
     def __init__(self, key: bytes, bound: bytes) -> None:
-        self._aead, self._bound = AESGCM(key), bound
+        self._aead, self.bound = AESGCM(key), bound
 
     def seal(self, piece: bytes, number: int, *, last: bool) -> bytes:
-        return self._aead.encrypt(_nonce(number, last=last), piece, self._bound)
+        return self._aead.encrypt(_nonce(number, last=last), piece, self.bound)
 
     def open(self, piece: bytes, number: int, *, last: bool) -> bytes:
         try:
-            return self._aead.decrypt(_nonce(number, last=last), piece, self._bound)
+            return self._aead.decrypt(_nonce(number, last=last), piece, self.bound)
         except InvalidTag:
             raise BadArchive("it does not open: another key or passphrase, or it was altered or cut off") from None
 

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
 
 from server.audit import keys as log_keys
 from server.audit.reading import latest
 from server.common.clock import now
-from server.operate.archive import BadArchive, Recipient, Secret, read, write
+from server.operate import signing
+from server.operate.archive import BadArchive, Recipient, Secret, read, read_head, write
 from server.operate.engines import Engine
 from server.vault import erased
 
@@ -36,6 +38,7 @@ def apart() -> list[tuple[str, str]]:
         ("the keys that sign checkpoints", str(log_keys.file())),
         ("the key towards push services", str(env.vapid_key_file or env.var_dir / "notify" / "vapid.pem")),
         ("keys towards sign-in providers, SECRET_KEY, GATEWAY_SECRET: all settings", "the configuration"),
+        ("the key that signs back-ups", str(signing.file())),
         ("the list of destroyed keys: never back to an older state", str(erased.file())),
         (
             "the sequencer's store: not at all, for an old one remembers too little",
@@ -44,8 +47,9 @@ def apart() -> list[tuple[str, str]]:
     ]
 
 
-def make(engine: Engine, place: Path, recipient: Recipient) -> Made:
-    """Write a back-up to `place`, or into that folder under a name with the time; read it again, whole.
+def make(engine: Engine, place: Path, recipient: Recipient, signer: Ed25519PrivateKey | None = None) -> Made:
+    """Write a back-up to `place`, or into that folder under a name with the time; read it again, whole. `signer` signs
+    its manifest.
 
     The file has its name only when it has been found to be sound. Raises BadArchive, EngineFault, OSError.
     """
@@ -59,17 +63,22 @@ def make(engine: Engine, place: Path, recipient: Recipient) -> Made:
         with os.fdopen(os.open(partly, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             counted = Counted(engine.dump())
             manifest = {**said, **_standing()}  # of before the dump began: it holds at least so much
-            write(out, counted, recipient, said).end({**manifest, **counted.said()})
+            closing = write(out, counted, recipient, said)
+            manifest |= counted.said()
+            closing.end(signing.signed(manifest, closing.head, signer) if signer is not None else manifest)
         verify(engine, partly, recipient.key)
         partly.rename(path)
     finally:
         partly.unlink(missing_ok=True)
-    return Made(path, {**manifest, **counted.said()})
+    return Made(path, manifest)
 
 
-def verify(engine: Engine, path: Path, secret: Secret | bytes) -> dict[str, Any]:
-    """Read all of it; the manifest. Raises BadArchive, EngineFault, OSError."""
+def verify(engine: Engine, path: Path, secret: Secret | bytes, signer: str = "") -> dict[str, Any]:
+    """Read all of it; the manifest. `signer`: the public key of who must have signed it. Raises BadArchive,
+    EngineFault, OSError."""
     with path.open("rb") as file:
+        _, head = read_head(file)
+        file.seek(0)
         opened = read(file, secret)
         if opened.head.get("engine") != engine.name:
             raise BadArchive(f"it is of another engine: {opened.head.get('engine')}")
@@ -80,6 +89,8 @@ def verify(engine: Engine, path: Path, secret: Secret | bytes) -> dict[str, Any]
         manifest = opened.manifest
     if {name: manifest.get(name) for name in ("bytes", "sha256")} != counted.said():
         raise BadArchive("its sum is not what its manifest says")
+    if signer:
+        signing.check(manifest, head, signer)
     return manifest
 
 

@@ -17,7 +17,7 @@ from server.audit.actions import record
 from server.audit.entry import SYSTEM, Entry
 from server.notify.actions import drop_all
 from server.operate import preflight
-from server.operate.archive import BadArchive, Secret, read
+from server.operate.archive import BadArchive, Secret, read, read_head
 from server.operate.backup import verify
 from server.operate.engines import Engine
 from server.people.actions import end_all_sessions
@@ -42,32 +42,39 @@ class Settled(NamedTuple):
     destroyed: int
 
 
-def restore(engine: Engine, path: Path, secret: Secret) -> dict[str, Any]:
-    """Load it, once it has been read to its end and found whole; its manifest.
+def restore(engine: Engine, path: Path, secret: Secret, signer: str = "") -> dict[str, Any]:
+    """Load it, once it has been read to its end and found whole, and made by whom `signer` (a public key) names; its
+    manifest.
 
     Raises BadArchive (also when the database is not empty), EngineFault, OSError.
     """
     if not engine.is_empty():
         raise BadArchive("the database is not empty: a back-up is restored into an empty one only")
-    manifest = verify(engine, path, secret)
+    with path.open("rb") as file:
+        _, head = read_head(file)
+    manifest = verify(engine, path, secret, signer)
     known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
     if any((app, name) not in known for app, name in manifest["migrations"].items()):
         raise BadArchive("it is of a newer version than this one, or of another product")
     with path.open("rb") as file:
+        if read_head(file)[1] != head:
+            raise BadArchive("somebody has put another file in its place meanwhile")
+        file.seek(0)
         engine.load(read(file, secret).pieces)
     return manifest
 
 
-def settle(listed: Path | None = None) -> Settled:
+def settle(listed: Path | None = None, *, unsigned: bool = False) -> Settled:
     """Everything that must be so before it is served; twice is once. `listed`: the list of destroyed keys, where it is
-    not in its usual place. Raises NotFit, OSError, DestructionRefused, MasterKeyFault."""
+    not in its usual place; `unsigned`: nobody knows who made the back-up, which the log says. Raises NotFit, OSError,
+    DestructionRefused, MasterKeyFault."""
     if waiting := preflight.bring_up_to_date():
         raise NotFit(waiting)
     path = listed or erased.file()
     again = erasing.reapply(path) if listed or path.exists() else None
     with transaction.atomic():
         deliveries = drop_all(code=REASON)
-        record(Entry("database.restored", SYSTEM))
+        record(Entry("database.restored", SYSTEM, reason="unsigned" if unsigned else ""))
     sessions = 0
     while ended := end_all_sessions(reason=REASON):
         sessions += ended

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -12,7 +13,7 @@ from django.db import connection
 
 from server.alerts.models import Alert
 from server.notify.models import Delivery
-from server.operate import archive, engines, restoring
+from server.operate import archive, engines, restoring, signing
 from server.people.models import Session
 from tests.alerts.base import NightTransactionTestCase
 from tests.operations.drill import demo_keys, elsewhere, programs
@@ -31,7 +32,8 @@ class BackUp(NightTransactionTestCase):
 
     def backup(self, place: Path) -> str:
         said = io.StringIO()
-        call_command("backup", place, "--to-file", str(self.folder / "backup.pub"), *programs(), stdout=said)
+        where = ("--to-file", str(self.folder / "backup.pub"), "--sign-file", str(self.folder / "sign.pem"))
+        call_command("backup", place, *where, *programs(), stdout=said)
         return said.getvalue()
 
     def refused(self, *words: str) -> str:
@@ -58,7 +60,10 @@ class BackUp(NightTransactionTestCase):
             before = cursor.fetchone()
         self.post(room, "kari", "Etter sikkerhetskopien")
         with elsewhere(self.folder / "other", demo_keys()) as there:
-            done = there.manage("restore", str(place), "--key-file", str(self.private), *programs())
+            whose = self.folder / "signer"
+            whose.write_text(signing.line_of(signing.own_key(self.folder / "sign.pem")))
+            known = ("--key-file", str(self.private), "--signer-file", str(whose))
+            done = there.manage("restore", str(place), *known, *programs())
             assert done.returncode == 0, done.stderr
             assert "audit adopt" in done.stdout
             assert "1 open calls for help begun anew" in done.stdout
@@ -72,7 +77,7 @@ class BackUp(NightTransactionTestCase):
             assert there.ask(waiting) == [(0,)]
             alerts = "SELECT state, duty, generation, responder_id FROM alerts_alert"
             assert there.ask(alerts) == [("paging", "router", self.alert().generation + 1, None)]
-            again = there.manage("restore", str(place), "--key-file", str(self.private), *programs())
+            again = there.manage("restore", str(place), *known, *programs())
             assert again.returncode == 2
             assert "not empty" in again.stderr
             settled = there.manage("restore", "--settle")
@@ -86,7 +91,7 @@ class BackUp(NightTransactionTestCase):
             loader.return_value.disk_migrations = {}
             verified.return_value = {"migrations": {"people": "9999_from_the_future"}}
             with pytest.raises(archive.BadArchive, match="newer version"):
-                restoring.restore(Empty(), self.folder, archive.Secret())
+                restoring.restore(Empty(), next(self.folder.glob("samsnakk-*.backup")), archive.Secret())
         [made] = self.folder.glob("samsnakk-*.backup")
         made.rename(place)
         whole = place.read_bytes()
@@ -94,7 +99,8 @@ class BackUp(NightTransactionTestCase):
         key = ("--key-file", str(self.private))
         assert "it was cut off" in self.refused(str(place), *key, "--look")
         place.write_bytes(whole)
-        assert "not empty" in self.refused(str(place), *key)
+        assert "give --signer-file" in self.refused(str(place), *key)
+        assert "not empty" in self.refused(str(place), *key, "--unsigned", "the old one is lost")
         assert "give --key-file" in self.refused(str(place), "--look")
         call_command("restore", str(place), *key, "--look", *programs(), stdout=io.StringIO())
         with (
@@ -103,7 +109,56 @@ class BackUp(NightTransactionTestCase):
             pytest.raises(CommandError, match="no back-up was made: unreadable"),
         ):
             self.backup(self.folder / "two.backup")
-        assert {path.name for path in self.folder.iterdir()} == {"backup.key", "backup.pub", "one.backup"}
+        assert {path.name for path in self.folder.iterdir()} == {"backup.key", "backup.pub", "sign.pem", "one.backup"}
+
+    def test_who_made_it(self) -> None:
+        """The public key stands in every back-up, in the open: whoever reads one can make another that opens. Red when
+        such a one, or one whose first lines are another's, counts as the installation's."""
+        place = self.folder / "one.backup"
+        self.backup(place)
+        whose, other = self.folder / "signer", self.folder / "other"
+        whose.write_text(signing.line_of(signing.own_key(self.folder / "sign.pem")))
+        other.write_text(signing.line_of(signing.own_key(self.folder / "other.pem")))
+        key = ("--key-file", str(self.private), "--look")
+        said = io.StringIO()
+        call_command("restore", str(place), *key, "--signer-file", str(whose), *programs(), stdout=said)
+        assert "signed by the installation that you named" in said.getvalue()
+        said = io.StringIO()
+        call_command("restore", str(place), *key, *programs(), stdout=said)
+        assert "NOBODY KNOWS WHO MADE IT" in said.getvalue()
+        assert "not signed by" in self.refused(str(place), *key, "--signer-file", str(other))
+        with place.open("rb") as file:
+            opened = archive.read(file, archive.Secret(private=archive.private_key(self.private)))
+            pieces, manifest = list(opened.pieces), opened.manifest
+        to = archive.Recipient.of_public_key(archive.PREFIX + opened.head["public"])
+        mine = self.folder / "mine.backup"
+        with mine.open("wb") as out:
+            engine = {"engine": opened.head["engine"]}
+            archive.write(out, pieces, to, engine).end(manifest)
+        assert "not signed by" in self.refused(str(mine), *key, "--signer-file", str(whose)), "with its signature"
+
+    def test_another_file_is_put_in_its_place(self) -> None:
+        place = self.folder / "one.backup"
+        self.backup(place)
+        real = restoring.verify
+
+        def exchanged(*asked: Any) -> Any:
+            found = real(*asked)
+            place.unlink()
+            self.backup(place)
+            return found
+
+        secret = archive.Secret(private=archive.private_key(self.private))
+        with (
+            patch.object(restoring, "verify", exchanged),
+            patch.object(engines.Sqlite, "is_empty", return_value=True),
+            patch.object(engines.Postgres, "is_empty", return_value=True),
+            patch.object(engines.Sqlite, "load") as loaded,
+            patch.object(engines.Postgres, "load"),
+            pytest.raises(archive.BadArchive, match="put another file"),
+        ):
+            restoring.restore(engines.engine(Path(programs()[1]) if programs() else None), place, secret)
+        loaded.assert_not_called()
 
     def test_only_so_many_are_kept(self) -> None:
         for number in range(3):
@@ -113,6 +168,8 @@ class BackUp(NightTransactionTestCase):
             self.folder,
             "--to-file",
             str(self.folder / "backup.pub"),
+            "--sign-file",
+            str(self.folder / "sign.pem"),
             "--keep",
             "2",
             *programs(),

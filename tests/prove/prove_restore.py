@@ -108,6 +108,7 @@ def test_the_drill(engine: str, tmp_path: Path) -> None:
         programs = ["--bin", str(here.postgres.binary.parent)] if here.postgres else []
         public = manage(env, "backup", "--keygen", str(tmp_path / "private.pem")).strip()
         (tmp_path / "public").write_text(public)
+        (tmp_path / "signer").write_text(manage(env, "backup", "--signer"))
         token = {"Authorization": f"Bearer {here.rooms[0].patient.token}"}
         with writing(server.base, here.rooms) as done:
             while done[0] < 20:
@@ -127,7 +128,8 @@ def test_the_drill(engine: str, tmp_path: Path) -> None:
         [made] = tmp_path.glob("samsnakk-*.backup")
         size = made.stat().st_size
         begun = time.monotonic()
-        said = manage(again, "restore", str(made), "--key-file", str(tmp_path / "private.pem"), *programs)
+        whose = ("--key-file", str(tmp_path / "private.pem"), "--signer-file", str(tmp_path / "signer"))
+        said = manage(again, "restore", str(made), *whose, *programs)
         restored_in = time.monotonic() - begun
         assert "audit adopt" in said
         found = counted(database)

@@ -4,10 +4,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from server.operate import archive, backup
+from server.operate import archive, backup, signing
 from server.operate.engines import EngineFault, engine
 
 UNUSABLE = 2
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         for_whom.add_argument("--to-file", type=Path, help="file with the public key that --keygen printed")
         for_whom.add_argument("--passphrase-file", type=Path, help="file with a passphrase of at least 20 characters")
         for_whom.add_argument("--keygen", type=Path, help="write a new private key there, and print the public one")
+        for_whom.add_argument("--signer", action="store_true", help="print who signs: restore asks for it")
+        parser.add_argument("--sign-file", type=Path, help="the key that signs, if not in its usual place; made if new")
         parser.add_argument("--keep", type=int, default=0, help="afterwards remove all but so many from the folder")
         parser.add_argument("--bin", type=Path, help="folder of pg_dump and pg_restore")
 
@@ -33,6 +36,8 @@ class Command(BaseCommand):
         try:
             if options["keygen"] is not None:
                 self._keygen(options["keygen"])
+            elif options["signer"]:
+                self.stdout.write(signing.line_of(_signer(options)))
             else:
                 self._make(options)
         except (archive.BadArchive, EngineFault) as fault:
@@ -57,15 +62,20 @@ class Command(BaseCommand):
             raise CommandError("name a file or a folder", returncode=UNUSABLE)
         if options["keep"] < 0 or (options["keep"] and not place.is_dir()):
             raise CommandError("--keep is a number of back-ups in a folder", returncode=UNUSABLE)
-        made = backup.make(engine(options["bin"]), place, _recipient(options))
+        made = backup.make(engine(options["bin"]), place, _recipient(options), _signer(options))
         said = made.manifest
         self.stdout.write(f"{made.path}: {said['bytes']} bytes of {said['engine']}, read again and whole")
         self.stdout.write(f"SHA-256 of what is in it: {said['sha256']}")
+        self.stdout.write(f"signed by {signing.line_of(_signer(options))}")
         for old in backup.thin(place, options["keep"]) if options["keep"] else []:
             self.stdout.write(f"removed {old}")
         self.stdout.write("\nNot in it, and to be backed up by other hands, on another medium:")
         for what, where in backup.apart():
             self.stdout.write(f"  {what}: {where}")
+
+
+def _signer(options: dict[str, Any]) -> Ed25519PrivateKey:
+    return signing.own_key(options["sign_file"] or signing.file())
 
 
 def _recipient(options: dict[str, Any]) -> archive.Recipient:

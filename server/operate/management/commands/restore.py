@@ -31,6 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, nargs="?")
         parser.add_argument("--key-file", type=Path, help="the private key")
         parser.add_argument("--passphrase-file", type=Path)
+        parser.add_argument("--signer-file", type=Path, help="file with what backup --signer printed: who made it")
+        parser.add_argument("--unsigned", metavar="WHY", help="restore it although nobody knows who made it")
         parser.add_argument("--look", action="store_true", help="read the file to its end, say what it is, and stop")
         parser.add_argument("--settle", action="store_true", help="only what comes after the load; twice is once")
         parser.add_argument("--erased-keys", type=Path, help="the list of destroyed keys, if not in its usual place")
@@ -41,7 +43,7 @@ class Command(BaseCommand):
             if not options["settle"]:
                 self._load(options)
             if not options["look"]:
-                self._settle(options["erased_keys"])
+                self._settle(options["erased_keys"], unsigned=bool(options["unsigned"]))
         except (archive.BadArchive, EngineFault) as fault:
             raise CommandError(f"nothing was restored: {fault}", returncode=UNUSABLE) from None
         except DatabaseError as error:
@@ -56,14 +58,22 @@ class Command(BaseCommand):
         if path is None:
             raise CommandError("name the file", returncode=UNUSABLE)
         secret = _secret(options)
-        said = backup.verify(chosen, path, secret) if options["look"] else restoring.restore(chosen, path, secret)
+        signer = options["signer_file"].read_text() if options["signer_file"] is not None else ""
+        if secret.private is not None and not (signer.strip() or options["unsigned"] or options["look"]):
+            raise archive.BadArchive("give --signer-file: anybody can make a back-up for this key")
+        act = backup.verify if options["look"] else restoring.restore
+        said = act(chosen, path, secret, signer)
         self.stdout.write(f"{path}: {said['engine']} as of {said['made_at']}, {said['bytes']} bytes, whole")
+        if signer:
+            self.stdout.write("signed by the installation that you named")
+        elif secret.private is not None:
+            self.stdout.write(f"NOBODY KNOWS WHO MADE IT: {options['unsigned'] or '--signer-file was not given'}")
         if said["log"]:
             self.stdout.write(f"the log had {said['log']['size']} entries:\n{said['log']['checkpoint']}")
 
-    def _settle(self, listed: Path | None) -> None:
+    def _settle(self, listed: Path | None, *, unsigned: bool) -> None:
         try:
-            done = restoring.settle(listed)
+            done = restoring.settle(listed, unsigned=unsigned)
         except (restoring.NotFit, DestructionRefused, MasterKeyFault) as fault:
             said = f"it is loaded, and not fit to be served: {fault}. Then: manage.py restore --settle"
             raise CommandError(said, returncode=UNUSABLE) from None
