@@ -41,11 +41,14 @@ REAPPLIED = "erasure.reapplied"
 
 
 class Again(NamedTuple):
-    """After a restore: how many keys the list names, how many of them lived again, and how many patients."""
+    """After a restore: how many keys the list names, how many of them lived again, and how many patients. `bad` lines
+    were passed over; `missing` keys were destroyed before the back-up, and the list does not name them: it is cut."""
 
     listed: int
     keys: int
     patients: int
+    bad: int = 0
+    missing: int = 0
 
 
 def is_erased(patient: Patient) -> bool:
@@ -108,11 +111,16 @@ def reapply(path: Path | None = None) -> Again:
     of those patients. Run before anything is served; twice is once. Of what a back-up holds of somebody who was erased
     after it was made, nothing is left then.
 
-    Raises OSError, DestructionRefused `not_signed`, MasterKeyFault.
+    What cannot be read, or is not signed here, is passed over, counted and shouted about; a list from which something
+    is missing too. Raises OSError, MasterKeyFault.
     """
-    listed = erased.read(path or erased.file())
-    keys = vault.destroy_again(listed, reason=AGAIN, actor=SYSTEM)
-    return Again(len(listed), len(keys), sum(_again(one) for one in _erased_patients()))
+    listed, torn = erased.read_all(path or erased.file())
+    redone = vault.destroy_again(listed, reason=AGAIN, actor=SYSTEM)
+    bad = redone.bad + torn
+    if bad or redone.missing:
+        log.critical("erased_keys_list_damaged", bad=bad, missing=redone.missing)
+    patients = sum(_again(one) for one in _erased_patients())
+    return Again(len(listed), len(redone.keys), patients, bad, redone.missing)
 
 
 def _erased_patients() -> Iterable[Patient]:

@@ -7,6 +7,7 @@ refreshes many keys in one statement and is to be called, off the event loop, be
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from uuid import UUID
 
@@ -164,23 +165,31 @@ def destroy_key(key: UUID, *, reason: str, actor: object) -> None:
         _wipe(row, reason, actor)
 
 
-def destroy_again(listed: Iterable[erased.Listed], *, reason: str, actor: object) -> list[UUID]:
-    """Destroy keys that were destroyed before, and that a restored back-up has brought back; returns those that were
-    living. Nobody is asked once more: that was decided when they were listed, and each line is signed.
+def destroy_again(listed: Iterable[erased.Listed], *, reason: str, actor: object) -> erased.Redone:
+    """Destroy keys that were destroyed before, and that a restored back-up has brought back. Nobody is asked once more:
+    that was decided when they were listed, and each line is signed.
 
-    Keys that this back-up does not know are passed over. Raises DestructionRefused `not_signed`, before anything is
-    done, when a line is not from here; MasterKeyFault.
+    A line that is not from here, or names a key that stays for ever, is passed over and counted, and the others are
+    done: one bad line must not let anybody come back. Keys that this back-up does not know are passed over too. Raises
+    MasterKeyFault.
     """
-    keys, seal = list(listed), seal_key()
-    if not all(signed(seal, erased.PURPOSE, one.key.bytes, one.signature) for one in keys):
-        raise DestructionRefused("not_signed")
-    done = []
-    for one in keys:
-        with transaction.atomic():
-            if DataKey.objects.filter(id=one.key).exists() and (row := _to_destroy(one.key)) is not None:
+    keys, seal, done, bad = set[UUID](), seal_key(), list[UUID](), 0
+    for one in listed:
+        if not signed(seal, erased.PURPOSE, one.key.bytes, one.signature):
+            bad += 1
+            continue
+        keys.add(one.key)
+        with transaction.atomic(), suppress(Unreadable):
+            try:
+                row = _to_destroy(one.key)
+            except DestructionRefused:
+                bad += 1
+                continue
+            if row is not None:
                 _wipe(row, reason, actor)
                 done.append(one.key)
-    return done
+    gone = DataKey.objects.filter(destroyed_at__isnull=False)
+    return erased.Redone(done, bad, sum(one not in keys for one in gone.values_list("id", flat=True)))
 
 
 def _to_destroy(key: UUID) -> DataKey | None:

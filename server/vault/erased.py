@@ -24,6 +24,15 @@ class Listed(NamedTuple):
     signature: bytes
 
 
+class Redone(NamedTuple):
+    """`keys`: those that lived again; `bad`: how many lines were passed over; `missing`: how many keys the database
+    knows as destroyed and the list does not name: then it is not whole."""
+
+    keys: list[UUID]
+    bad: int
+    missing: int
+
+
 def file() -> Path:
     given: Path | None = settings.ENV.erased_keys_file
     return given or settings.ENV.var_dir / "erased-keys.jsonl"
@@ -51,11 +60,16 @@ def note(key: UUID, signature: bytes) -> None:
 
 def read(path: Path) -> list[Listed]:
     """What the file lists; a line that was torn off is none. Raises OSError."""
-    found = []
+    return read_all(path)[0]
+
+
+def read_all(path: Path) -> tuple[list[Listed], int]:
+    """And how many lines say nothing. Raises OSError."""
+    found, torn = list[Listed](), 0
     for text in path.read_bytes().splitlines():
         try:
             said = json.loads(text)
             found.append(Listed(UUID(said["key"]), b64decode(said["signature"], validate=True)))
         except (ValueError, LookupError, TypeError, AttributeError, Error):
-            continue
-    return found
+            torn += bool(text.strip())
+    return found, torn

@@ -21,7 +21,7 @@ from server.review.held import orders
 from server.review.held.files import lines, page
 from server.review.models import Erasure
 from server.review.retention import Unusable
-from server.vault.errors import DestructionRefused, MasterKeyFault
+from server.vault.errors import MasterKeyFault
 
 UNUSABLE = 2
 LEAST = 10
@@ -102,12 +102,13 @@ class Command(BaseCommand):
             done = erasing.reapply(options["list"])
         except OSError as error:
             raise CommandError(f"the list cannot be read: {error.strerror}", returncode=UNUSABLE) from None
-        except DestructionRefused as refused:
-            raise CommandError(
-                f"nothing was destroyed: {refused}. The list is not one that this installation wrote.",
-                returncode=UNUSABLE,
-            ) from None
         self.stdout.write(
             f"{done.listed} keys are listed; {done.keys} lived again and were destroyed; "
             f"{done.patients} patients were emptied."
         )
+        if done.bad or done.missing:
+            raise CommandError(
+                f"the list is not whole: {done.bad} lines were not written by this installation and were passed over, "
+                f"{done.missing} keys that were destroyed are not on it. Find the whole list, and run this again.",
+                returncode=UNUSABLE,
+            )
