@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE = 4 * 1024 * 1024
 """Above the application's own limit, so that it is the one to answer 4413."""
 PATIENCE_S = 10.0
-FINISH_S, QUIET_S = 5.0, 0.3
+FINISH_S, LOOK_S, QUIET_LOOKS = 5.0, 0.02, 15
 """For so long, after the drain, requests that are under way are waited for: longer than most take, and well within what
-whoever stops us waits. It must be quiet for a moment: a proxy that had connected before the port closed may ask late,
-and the last bytes of an answer must leave."""
+whoever stops us waits. It must be quiet for so many looks: a proxy that had connected before the port closed may ask
+late, and the last bytes of an answer must leave. Looks and not time: under load the loop may take longer for one."""
 BUFFER_BYTES = 256 * 1024
 """What one connection's buffer takes: frames in it can no longer be purged (law 5b)."""
 
@@ -98,10 +98,11 @@ class DrainingServer(Server):
                 listener.result.stopListening()
         self._lifespan.put_nowait({"type": "lifespan.shutdown"})
         try:
-            await asyncio.wait_for(self._ended.wait(), PATIENCE_S)
+            try:
+                await asyncio.wait_for(self._ended.wait(), PATIENCE_S)
+            except TimeoutError:
+                log.warning("drain_unfinished")
             await self._finish()
-        except TimeoutError:
-            log.warning("drain_unfinished")
         finally:
             stop: Any = reactor
             stop.stop()
@@ -110,12 +111,10 @@ class DrainingServer(Server):
         """What has been asked is answered: who is cut off between the commit and the answer must ask again. Not for
         ever: a long answer to a slow reader is asked for again."""
         loop = asyncio.get_event_loop()
-        busy = loop.time()
-        deadline = busy + FINISH_S
-        while loop.time() < min(busy + QUIET_S, deadline):
-            if self._answering():
-                busy = loop.time()
-            await asyncio.sleep(0.02)
+        deadline, quiet = loop.time() + FINISH_S, 0
+        while quiet < QUIET_LOOKS and loop.time() < deadline:
+            quiet = 0 if self._answering() else quiet + 1
+            await asyncio.sleep(LOOK_S)
 
     def _answering(self) -> bool:
         return any("application_instance" in of and "disconnected" not in of for of in self.connections.values())

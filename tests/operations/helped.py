@@ -22,6 +22,8 @@ from tests.operations.site import Site, crowd
 from tests.support.served import ROOT
 
 API = "/api/v1"
+FOR_HELP = (f"{API}/alerts", f"{API}/notify")
+"""Never told to come later: no limit counts these."""
 PATIENCE_S = 60.0
 AGAIN_S = 0.1
 REFRESHABLE = """
@@ -68,7 +70,9 @@ class Helped:
                     return answer
                 self.again[str(answer.status_code)] += 1
                 code = check_problem(answer, self.ledger)
-                if answer.status_code != 503:
+                if answer.status_code == 429 and not path.startswith(FOR_HELP):
+                    await asyncio.sleep(float(answer.headers["Retry-After"]))
+                elif answer.status_code != 503:
                     self.ledger.fault(f"{method} {path.split('/')[3]}: {answer.status_code} {code}")
                     return answer
             await asyncio.sleep(AGAIN_S)
