@@ -79,6 +79,17 @@ def test_the_same_in_redis() -> None:
         assert spent("totp", "a", 5) == 3
 
 
+def test_several_at_once_are_all_counted_or_none() -> None:
+    with PrivateRedis() as redis:
+        for url in (None, redis.url):
+            with limited("act=10/60", redis_url=url):
+                spend("act", "a", 6)
+                with pytest.raises(TooMany):
+                    spend("act", "a", 5)
+                spend("act", "a", 4)
+                assert spent("act", "a", 2) == 0
+
+
 def test_an_outage_is_said_once_and_its_end_too() -> None:
     at_once = mock.patch.object(limiting, "AWAY_S", 0.0)
     with at_once, PrivateRedis() as redis, captured() as log, limited("act=100/60", redis_url=redis.url):
