@@ -4,6 +4,7 @@ in silence."""
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.db import transaction
@@ -51,7 +52,8 @@ def tell(erasure: Erasure, *, actor: Actor, stage: str) -> None:
 
 
 def _officers(erasure: Erasure, actor: Actor) -> Iterable[Officer]:
-    left_out = {*excluded_people(erasure.patient_id), actor.user_id, erasure.patient.user_id} - {None}
+    left_out = {one for one in (actor.user_id, erasure.patient.user_id) if one is not None}
+    left_out |= excluded_people(erasure.patient_id)
     rows = Officer.objects.current().filter(controller_id__in=concerned(erasure.patient_id))
     return rows.exclude(user_id__in=left_out).order_by("id")
 
@@ -63,7 +65,7 @@ def tick() -> None:
         _tell_soon(id_)
 
 
-def _told() -> Iterable[UUID]:
+def _told() -> Any:
     return Duty.objects.filter(kind__in=(Kind.ERASURE_COMING, Kind.ERASURE_TOLD), code=SOON).values("object_id")
 
 
