@@ -60,7 +60,7 @@ class Gateway:
         finally:
             socket.closed = socket.closed or 1006
             hub.gone(socket)
-            metrics.CLOSED.labels(socket.closed).inc()
+            metrics.CLOSED.labels(metrics.label_of(socket.closed)).inc()
             if socket.welcomed:
                 metrics.SOCKETS.labels(socket.protocol).dec()
             log.info("socket_closed", code=socket.closed, user=str(socket.user_id) if socket.known else None)
@@ -163,7 +163,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                socket.closed = socket.closed or message.get("code") or 1005
+                socket.closed = socket.closed or frames.theirs(message.get("code"))
                 return
             if socket.closed is not None:
                 continue

@@ -25,6 +25,16 @@ TOO_LARGE = 4413
 TOO_MANY = 4429
 RESTARTING = 1012
 CLOSE_CODES = (MALFORMED, SESSION_ENDED, DEACTIVATED, NO_HELLO, TOO_LARGE, TOO_MANY, RESTARTING)
+THEIRS = (1000, 1001, 1005, 1006)
+"""Codes of browsers that go; 1005: none was said, 1006: it broke off."""
+OTHER = 4999
+"""In place of whatever else a client says, our own codes too: it chooses no number in the metrics or the log."""
+
+
+def theirs(code: int | None) -> int:
+    """How a client's end of a socket is counted."""
+    return (code or 1005) if code in (None, 0, *THEIRS) else OTHER
+
 
 ERROR_CODES = (
     "consent_missing",

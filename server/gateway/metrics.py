@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 from server.audit.metrics import REGISTRY
+from server.gateway.frames import CLOSE_CODES, THEIRS
 
 SOCKETS = Gauge(
     "samsnakk_sockets",
@@ -13,3 +14,8 @@ SOCKETS = Gauge(
 CLOSED = Counter(
     "samsnakk_sockets_closed", "Sockets of this process that have ended, by close code.", ["code"], registry=REGISTRY
 )
+
+
+def label_of(code: int) -> str:
+    """Of a close code: one of few."""
+    return str(code) if code in (*CLOSE_CODES, *THEIRS) else "other"

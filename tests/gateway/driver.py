@@ -151,11 +151,11 @@ class Phone:
             except TimeoutError:
                 continue
 
-    async def leave(self) -> None:
-        """The connection is lost."""
+    async def leave(self, code: int = 1006) -> None:
+        """The connection is lost, or the client says why it goes."""
         if self._task is not None:
             self.reads.set()
-            self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            self._to_app.put_nowait({"type": "websocket.disconnect", "code": code})
             await asyncio.wait([self._task], timeout=PATIENCE_S)
             assert self._task.done()
             if not self._task.cancelled():
