@@ -12,8 +12,8 @@ from tests.support.served import sqlite_only
 pytestmark = sqlite_only
 
 
-class TakingOver(Devices, NotifyTestCase):
-    signed_in = Devices.device  # type: ignore[assignment]
+class TakingOver(Devices, NotifyTestCase):  # type: ignore[misc]
+    signed_in = Devices.device
 
     def setUp(self) -> None:
         super().setUp()
