@@ -51,6 +51,15 @@ _HEADERS: dict[str, Any] = {
 }
 
 
+PROBLEM_IS = {"$ref": "#/components/schemas/Problem"}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Any text up to 200 characters; a retry with the same key is the same act.",
+)
+
+
 class Schema(AutoSchema):
     """Adds the problem answers and the `Idempotency-Key` header."""
 
@@ -58,14 +67,7 @@ class Schema(AutoSchema):
         found = list(super().get_override_parameters())
         handler = getattr(self.view, self.method.lower(), None)
         if self.method == "POST" and hasattr(handler, "__wrapped__"):
-            found.append(
-                OpenApiParameter(
-                    "Idempotency-Key",
-                    str,
-                    OpenApiParameter.HEADER,
-                    description="Any text up to 200 characters; a retry with the same key is the same act.",
-                )
-            )
+            found.append(IDEMPOTENCY_KEY)
         return found
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -73,8 +75,15 @@ class Schema(AutoSchema):
         if operation is None:
             return None
         for status, words in _COMMON.items():
-            said: dict[str, Any] = {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
+            content = {"application/problem+json": {"schema": PROBLEM_IS}}
+            said: dict[str, Any] = {"description": words, "content": content}
             if status in _HEADERS:
                 said["headers"] = _HEADERS[status]
             operation["responses"].setdefault(status, said)
         return operation
+
+
+def say_problem_once(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: each operation may answer with a dozen problems, and all are of one shape."""
+    result["components"]["schemas"]["Problem"] = PROBLEM
+    return result

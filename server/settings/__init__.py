@@ -66,7 +66,7 @@ if ENV.database_url:
     DATABASES["default"] = dj_database_url.parse(ENV.database_url)
 else:
     with contextlib.suppress(OSError):  # an unwritable folder is told by the commands, in one line
-        ENV.var_dir.mkdir(parents=True, exist_ok=True)
+        ENV.var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(ENV.var_dir / "samsnakk.sqlite3")}
 
 ImpatientConnection.limit_s = ENV.db_timeout_s + 1  # the server's own limit comes first
@@ -206,6 +206,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SignInReturnEnum": "server.people.api.sign_in.RETURNS",
         "MemberStateEnum": "server.rooms.serializers.MEMBER_STATES",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "server.common.schema.say_problem_once",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from server.common.idempotency import idempotent
+from server.common.schema import IDEMPOTENCY_KEY
 from server.people import codes
 from server.people.actions import one_time, passkeys, recovery
 from server.people.actors import acting
@@ -106,6 +107,7 @@ class Passkeys(APIView):
         operation_id="own_passkeys_register",
         summary="Keep a new passkey",
         description=f"With what the authenticator answered. {FRESH} 400 `passkey_unusable`, 409 `passkey_known`.",
+        parameters=[IDEMPOTENCY_KEY],
         request=CredentialIn,
         responses={201: PasskeyOut},
     )

@@ -26,7 +26,7 @@ from server.common.errors import Problem, Unavailable
 from server.common.files import AsItIs
 from server.common.limiting import spend
 from server.common.proxies import address_key
-from server.common.schema import PROBLEM
+from server.common.schema import PROBLEM_IS
 from server.people.actors import acting
 from server.people.api import sign_in_pages
 from server.people.api.cookies import set_cookies
@@ -184,7 +184,7 @@ class Callback(APIView):
             303: None,
             # A page, but for what is refused before this is reached.
             **{(status, "text/html"): str for status in PAGES},
-            **{(status, "application/problem+json"): PROBLEM for status in PAGES},
+            **{(status, "application/problem+json"): PROBLEM_IS for status in PAGES},
         },
         auth=[],
     )
