@@ -33,13 +33,15 @@ class NotFit(Exception):
 
 class Settled(NamedTuple):
     """What was done after the load: how many sessions were ended, deliveries dropped, alerts begun anew, keys destroyed
-    again. `listed` is None where there is no list of destroyed keys."""
+    again. `listed` is None where there is no list of destroyed keys; `doubtful` lines and keys of it could not be read,
+    or should stand there and do not."""
 
     sessions: int
     deliveries: int
     alerts: int
     listed: int | None
     destroyed: int
+    doubtful: int
 
 
 def restore(engine: Engine, path: Path, secret: Secret, signer: str = "") -> dict[str, Any]:
@@ -84,4 +86,5 @@ def settle(listed: Path | None = None, *, unsigned: bool = False) -> Settled:
         call_all_anew(code=REASON),
         again.listed if again else None,
         again.keys if again else 0,
+        again.bad + again.missing if again else 0,
     )

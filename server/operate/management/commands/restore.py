@@ -88,6 +88,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{done.destroyed} of {done.listed} destroyed keys had come back, and are destroyed again"
             )
+            if done.doubtful:
+                self.stdout.write(
+                    f"THE LIST IS NOT WHOLE: {done.doubtful} lines cannot be read, or are missing. Find the whole one, "
+                    "and run manage.py restore --settle --erased-keys FILE before anything is served."
+                )
         self.stdout.write(AFTERWARDS)
 
 
