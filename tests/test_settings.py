@@ -17,6 +17,7 @@ from server.operate import preflight
 from server.review.retention import OURS
 from server.settings.env import Environment, read_environment
 from tests.support.served import ROOT, environment, manage, once, production, serve
+from tests.support.sign_in_file import sign_in
 
 pytestmark = once
 
@@ -172,7 +173,6 @@ def test_production_is_what_runs_when_nothing_is_said(tmp_path: Path) -> None:
 
 def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
     vapid.make(tmp_path / "vapid.pem")
-    (tmp_path / "sign-in.json").touch(0o600)
     (tmp_path / "retention.json").write_text(json.dumps(json.loads(OURS.read_text()) | {"confirmed_by": "N.N."}))
     master_keys = Path(key_file(tmp_path, demo=False))
     master_keys.chmod(0o600)
@@ -180,7 +180,7 @@ def test_a_proper_environment_passes_every_check(tmp_path: Path) -> None:
         tmp_path,
         MASTER_KEYS="",
         MASTER_KEY_FILE=str(master_keys),
-        SIGN_IN_FILE=str(tmp_path / "sign-in.json"),
+        SIGN_IN_FILE=str(sign_in(tmp_path)),
         RETENTION_FILE=str(tmp_path / "retention.json"),
         BEHIND_TLS="1",
         TRUSTED_PROXIES="127.0.0.1",

@@ -1,7 +1,6 @@
 """`manage.py check --deploy`: each thing that it asks for, wrong once, and an installation where all is right."""
 
 import base64
-import io
 import json
 import re
 import secrets
@@ -12,12 +11,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage
-from django.core.management import call_command
 
 from server.notify import vapid
 from server.operate import checks, hardening
 from server.review import retention
 from tests.support.served import ROOT, manage, once, production
+from tests.support.sign_in_file import sign_in
 
 pytestmark = once
 
@@ -53,30 +52,6 @@ def right(tmp_path: Path) -> dict[str, Any]:
         "log_level": "INFO",
         "pilot": True,
     }
-
-
-def sign_in(folder: Path, *profiles: str) -> Path:
-    """A file of providers, and our key towards them."""
-    key = folder / "provider.jwk"
-    if not key.exists():
-        call_command("people", "sign-in-key", str(key), kind="ES256", stdout=io.StringIO())
-    back = "https://samsnakk.example/api/v1/sign-in/callback/"
-    said = [
-        {
-            "id": one,
-            "profile": one,
-            "name": one,
-            "issuer": "https://provider.example",
-            "client_id": "us",
-            "redirect_uri": back + one,
-            "key_file": "provider.jwk",
-        }
-        for one in profiles or ("id-porten", "helseid")
-    ]
-    file = folder / f"sign-in{len(profiles)}.json"
-    file.write_text(json.dumps({"providers": said}))
-    file.chmod(0o600)
-    return file
 
 
 @pytest.fixture
