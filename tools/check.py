@@ -1,7 +1,7 @@
 """`make test` and `make lint`: every check as a process of its own, a few at a time, reported in a fixed order.
 
-The tests are the longest: each engine's in two halves, of which one mostly waits, for servers, sockets and clocks, and
-leaves the processors to the others; so four checks run at a time on two processors. Each output goes to
+The tests are the longest: each engine's in three parts, of which one mostly waits, for servers, sockets and clocks, and
+leaves the processors to the others; so five checks run at a time on two processors. Each output goes to
 `.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and any failure is exit status 1.
 """
 
@@ -49,7 +49,18 @@ WAITING = (
     "tests/test_settings.py",
     "tests/tools",
 )
-"""Tests that mostly wait; whatever is not named here runs in the other half."""
+"""Tests that mostly wait."""
+DOORS = (
+    "tests/admin",
+    "tests/credentials",
+    "tests/doors",
+    "tests/http",
+    "tests/sessions",
+    "tests/sign_in",
+)
+"""Tests of who gets in; nearly all ask no engine, and run once."""
+PARTS = {"waiting tests": WAITING, "tests of doors": DOORS}
+"""Whatever is not named here runs in a part of its own."""
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+ in [\d.]+s.*?) ?=*$")
 
 
@@ -85,19 +96,18 @@ def pytest(cache: str, *arguments: str) -> list[str]:
 def tests(*arguments: str) -> list[Check]:
     """Both engines' tests, the longest first; in one piece each when `arguments` say which."""
     services = [PYTHON, "-m", "tools.services", "run", "--"]
-    halves = {"tests": arguments} if arguments else {"tests": unnamed(), "waiting tests": WAITING}
-    found = []
-    for half, chosen in halves.items():
-        real = pytest(f"{half} postgresql".replace(" ", "-"), *chosen)
-        embedded = pytest(f"{half} sqlite".replace(" ", "-"), *chosen)
-        found.append(Check(f"{half} on PostgreSQL and Redis", [*services, *real], needs_servers=True))
-        found.append(Check(f"{half} on SQLite", embedded))
-    return found
+    parts = {"tests": arguments} if arguments else {"tests": unnamed(), **PARTS}
+    embedded, real = [], []
+    for part, chosen in parts.items():
+        on_servers = pytest(f"{part} postgresql".replace(" ", "-"), *chosen)
+        embedded.append(Check(f"{part} on SQLite", pytest(f"{part} sqlite".replace(" ", "-"), *chosen)))
+        real.append(Check(f"{part} on PostgreSQL and Redis", [*services, *on_servers], needs_servers=True))
+    return [*embedded, *real]
 
 
 def unnamed() -> tuple[str, ...]:
-    """All tests but those in `WAITING`."""
-    return tuple(f"--ignore={path}" for path in WAITING)
+    """All tests but those in `PARTS`."""
+    return tuple(f"--ignore={path}" for part in PARTS.values() for path in part)
 
 
 def lint() -> list[Check]:
@@ -166,7 +176,7 @@ class Runner:
 
 
 def workers() -> int:
-    return max(4, min(6, os.cpu_count() or 2))
+    return max(5, min(6, os.cpu_count() or 2))
 
 
 def report(check: Check, outcome: Outcome) -> None:
