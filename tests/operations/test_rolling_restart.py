@@ -1,4 +1,4 @@
-"""One process after another, behind nginx, with people at work; the long one is in `make prove`."""
+"""One process after another, behind nginx, with people at work (`make prove`), and when the script stops."""
 
 import asyncio
 import subprocess
@@ -21,10 +21,8 @@ def _trusting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(site.authority))
 
 
-@pytest.mark.parametrize(
-    ("rounds", "devices", "pause_s"),
-    [(1, 6, 0.5), pytest.param(4, 16, 0.5, marks=pytest.mark.prove)],
-)
+@pytest.mark.prove
+@pytest.mark.parametrize(("rounds", "devices", "pause_s"), [(1, 6, 0.5), (4, 16, 0.5)])
 def test_nothing_is_lost_and_everybody_comes_back(
     site: Site, tmp_path: Path, rounds: int, devices: int, pause_s: float
 ) -> None:
