@@ -1,7 +1,7 @@
 """`make test` and `make lint`: every check as a process of its own, a few at a time, reported in a fixed order.
 
 The tests are the longest: in parts, of which some mostly wait, for servers, sockets and clocks, and leave the
-processors to the others; so six checks run at a time on two. Each output goes to
+processors to the others; so seven checks run at a time on two. Each output goes to
 `.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and any failure is exit status 1.
 """
 
@@ -43,6 +43,8 @@ WAITING = (
     "tests/gateway",
     "tests/journeys",
     "tests/logs",
+)
+OPERATIONS = (
     "tests/operate",
     "tests/operations",
     "tests/test_deploy.py",
@@ -50,7 +52,7 @@ WAITING = (
     "tests/test_settings.py",
     "tests/tools",
 )
-"""Tests that mostly wait."""
+"""These two mostly wait, for servers, sockets and clocks."""
 DOORS = (
     "tests/admin",
     "tests/credentials",
@@ -64,9 +66,14 @@ ROOMS = (
     "tests/consent",
     "tests/rooms",
 )
-PARTS = {"waiting tests": WAITING, "tests of doors": DOORS, "tests of rooms": ROOMS}
+PARTS = {
+    "waiting tests": WAITING,
+    "tests of operations": OPERATIONS,
+    "tests of doors": DOORS,
+    "tests of rooms": ROOMS,
+}
 """On SQLite, where all tests run; whatever is not named runs in a part of its own."""
-PARTS_ON_SERVERS = {"waiting tests": WAITING}
+PARTS_ON_SERVERS = {"waiting tests": (*WAITING, *OPERATIONS)}
 """On PostgreSQL and Redis, which most tests do not ask: fewer parts make fewer databases."""
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+ in [\d.]+s.*?) ?=*$")
 
@@ -191,7 +198,7 @@ class Runner:
 
 
 def workers() -> int:
-    return max(6, os.cpu_count() or 2)
+    return max(7, os.cpu_count() or 2)
 
 
 def report(check: Check, outcome: Outcome) -> None:
