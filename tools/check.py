@@ -1,7 +1,7 @@
 """`make test` and `make lint`: every check as a process of its own, a few at a time, reported in a fixed order.
 
-The tests are the longest: in parts, of which some mostly wait, for servers, sockets and clocks, and leave the
-processors to the others; so seven checks run at a time on two. Each output goes to
+The tests are the longest: each engine's in three parts, of which one mostly waits, for servers, sockets and clocks, and
+leaves the processors to the others; so five checks run at a time on two processors. Each output goes to
 `.checks/<name>.log` and is shown when its turn comes; the last line says what passed, and any failure is exit status 1.
 """
 
@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,8 +42,6 @@ WAITING = (
     "tests/gateway",
     "tests/journeys",
     "tests/logs",
-)
-OPERATIONS = (
     "tests/operate",
     "tests/operations",
     "tests/test_deploy.py",
@@ -52,7 +49,7 @@ OPERATIONS = (
     "tests/test_settings.py",
     "tests/tools",
 )
-"""These two mostly wait, for servers, sockets and clocks."""
+"""Tests that mostly wait."""
 DOORS = (
     "tests/admin",
     "tests/credentials",
@@ -62,19 +59,8 @@ DOORS = (
     "tests/sign_in",
 )
 """Tests of who gets in; nearly all ask no engine, and run once."""
-ROOMS = (
-    "tests/consent",
-    "tests/rooms",
-)
-PARTS = {
-    "waiting tests": WAITING,
-    "tests of operations": OPERATIONS,
-    "tests of doors": DOORS,
-    "tests of rooms": ROOMS,
-}
-"""On SQLite, where all tests run; whatever is not named runs in a part of its own."""
-PARTS_ON_SERVERS = {"waiting tests": (*WAITING, *OPERATIONS)}
-"""On PostgreSQL and Redis, which most tests do not ask: fewer parts make fewer databases."""
+PARTS = {"waiting tests": WAITING, "tests of doors": DOORS}
+"""Whatever is not named here runs in a part of its own."""
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+ in [\d.]+s.*?) ?=*$")
 
 
@@ -110,26 +96,18 @@ def pytest(cache: str, *arguments: str) -> list[str]:
 def tests(*arguments: str) -> list[Check]:
     """Both engines' tests, the longest first; in one piece each when `arguments` say which."""
     services = [PYTHON, "-m", "tools.services", "run", "--"]
-    embedded = [
-        Check(f"{part} on SQLite", pytest(f"{part} sqlite".replace(" ", "-"), *chosen))
-        for part, chosen in parts(arguments, PARTS).items()
-    ]
-    real = [
-        Check(
-            f"{part} on PostgreSQL and Redis",
-            [*services, *pytest(f"{part} postgresql".replace(" ", "-"), *chosen)],
-            needs_servers=True,
-        )
-        for part, chosen in parts(arguments, PARTS_ON_SERVERS).items()
-    ]
+    parts = {"tests": arguments} if arguments else {"tests": unnamed(), **PARTS}
+    embedded, real = [], []
+    for part, chosen in parts.items():
+        on_servers = pytest(f"{part} postgresql".replace(" ", "-"), *chosen)
+        embedded.append(Check(f"{part} on SQLite", pytest(f"{part} sqlite".replace(" ", "-"), *chosen)))
+        real.append(Check(f"{part} on PostgreSQL and Redis", [*services, *on_servers], needs_servers=True))
     return [*embedded, *real]
 
 
-def parts(arguments: tuple[str, ...], named: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """What pytest is given in each: `arguments`, or all tests; what is not `named` in the first."""
-    if arguments:
-        return {"tests": arguments}
-    return {"tests": tuple(f"--ignore={path}" for part in named.values() for path in part), **named}
+def unnamed() -> tuple[str, ...]:
+    """All tests but those in `PARTS`."""
+    return tuple(f"--ignore={path}" for part in PARTS.values() for path in part)
 
 
 def lint() -> list[Check]:
@@ -198,7 +176,7 @@ class Runner:
 
 
 def workers() -> int:
-    return max(7, os.cpu_count() or 2)
+    return max(5, min(6, os.cpu_count() or 2))
 
 
 def report(check: Check, outcome: Outcome) -> None:
