@@ -33,7 +33,7 @@ def key_file(folder: Path, *, demo: bool) -> str:
 
 def refused(env: dict[str, str]) -> str:
     """Start, expect a refusal in one line, and return it."""
-    ended = manage("serve", env={"PORT": "0", **env}, patience_s=30)
+    ended = manage("serve", env={"PORT": "0", **env})
     said = (ended.stdout + ended.stderr).strip()
     assert ended.returncode not in (0, None), said
     assert "Traceback" not in said, said
