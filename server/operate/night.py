@@ -188,8 +188,9 @@ class TrinesNight(Story):
         self.check("she closes it, with an outcome", closed["state"] == "closed")
         line = (await self.mona.call("GET", f"{path}/timeline", expect=200))["results"]
         types = [one["type"] for one in line]
-        facts = [types.index(one) for one in ("page_sent", "page_received", "accepted")]
-        self.check("the timeline keeps apart: sent, received, accepted", facts == sorted(facts))
+        # A phone may say that it has a page before the push service has answered whoever sent it.
+        apart = "page_sent" in types and types.index("page_received") < types.index("accepted")
+        self.check("the timeline keeps apart: sent, received, accepted", apart)
 
     async def _who_has_seen(self) -> None:
         self.step("Trine signs in, and sees who has seen what")
