@@ -250,6 +250,10 @@ class Shared:
     """The counts in Redis, and whether it is to be asked."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """As if nothing had been asked yet; another process's lock and connections are left behind."""
         self._lock = Lock()
         self._made: RedisStorage | None = None
         self._away_until = 0.0
@@ -295,4 +299,4 @@ _shared = Shared()
 def forget() -> None:
     """Count anew in this process, and connect anew: after a fork, and between tests."""
     _here.cache_clear()
-    _shared.__init__()  # type: ignore[misc]
+    _shared.begin()

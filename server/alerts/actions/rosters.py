@@ -126,9 +126,9 @@ def take_back_override(*, acting: Acting, programme_id: UUID, override_id: UUID)
         row.save(update_fields=["ended_at"])
         record(_entry(act, acting, row.id, programme))
         lay_out(programme.id, actor=acting.actor)
-        told = {row.user_id, row.instead_of_id} - {acting.user.id, None}
+        told = {one for one in (row.user_id, row.instead_of_id) if one is not None and one != acting.user.id}
         seed, soon = uuid5(row.id, "taken back"), row.begins - at < SOON
-        telling.notice(told, about=row.id, seed=seed, urgent=soon)  # type: ignore[arg-type] # None is taken out
+        telling.notice(told, about=row.id, seed=seed, urgent=soon)
     return row
 
 
