@@ -13,14 +13,14 @@ from django.conf import settings
 from django.db.models import Case, Count, DateTimeField, F, Max, Min, Model, OuterRef, QuerySet, Subquery, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from server.alerts.models import Admission, Alert, Enrolment, Plan
 from server.common.clock import now
 from server.consent.models import Consent
 from server.people.models import Relation
 from server.review.models import Finding
-from server.review.retention import LONGEST, Unusable, years_before
+from server.review.retention import LONGEST, read_rules, years_before
 from server.rooms.models import EmergencyAccess, Room, RoomEvent
 
 OURS = Path(__file__).with_name("keeping.json")
@@ -114,13 +114,7 @@ def rules() -> Rules:
 
 @cache
 def _read(path: Path) -> Rules:
-    try:
-        return Rules.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise Unusable(f"{path}: {error.strerror}") from None
-    except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise Unusable(f"{path}: {said}") from None
+    return read_rules(path, Rules)
 
 
 def newest(patient_id: UUID) -> dict[str, datetime]:

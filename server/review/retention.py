@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +18,9 @@ from server.review.models import Line
 OURS = Path(__file__).with_name("retention.json")
 LONGEST = 100
 """Years."""
+
+
+R = TypeVar("R", bound=BaseModel)
 
 
 class Unusable(Exception):
@@ -77,8 +80,13 @@ def rules() -> Rules:
 
 @cache
 def _read(path: Path) -> Rules:
+    return read_rules(path, Rules)
+
+
+def read_rules(path: Path, rules: type[R]) -> R:
+    """What a file of rules says; those of erasure (`keeping.py`) are read so too. Raises Unusable."""
     try:
-        return Rules.model_validate_json(path.read_bytes())
+        return rules.model_validate_json(path.read_bytes())
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}") from None
     except ValidationError as error:
